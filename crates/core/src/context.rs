@@ -1,0 +1,123 @@
+//! Where kernels run: the instruction set, the rounding policy and the executor, as one value that is passed along.
+
+/// Runs independent tasks, on as many lanes as it has.
+///
+/// How work is split into tasks depends on shapes only, never on [`lanes`](Executor::lanes): that is why results have
+/// the same bits with any number of threads.
+pub trait Executor: Sync {
+    /// How many tasks can make progress at the same time; at least 1. Only a hint: whether to split at all.
+    fn lanes(&self) -> usize;
+
+    /// Calls `task(0)`, …, `task(tasks - 1)`, each once, in any order and on any thread, and returns when all are done.
+    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync));
+}
+
+/// The executor with one lane: the calling thread. All there is on a microcontroller.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inline;
+
+impl Executor for Inline {
+    fn lanes(&self) -> usize {
+        1
+    }
+
+    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        (0..tasks).for_each(task);
+    }
+}
+
+/// What may happen to the last bits of a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Numerics {
+    /// A multiply and an add may be fused into one rounding where the CPU can.
+    #[default]
+    Fast,
+    /// Never fused: the same bits on every target and at every level.
+    Portable,
+}
+
+/// The names of the instruction sets that kernels are written for, from the lowest to the highest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LevelName {
+    /// Plain Rust loops.
+    Scalar,
+    /// 128-bit vectors through the crate `wide`: SSE2 on x86-64, NEON on aarch64, SIMD128 on wasm, loops elsewhere.
+    Portable,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+}
+
+/// An instruction set that this CPU is known to have. There is no way to make one up.
+///
+/// It is a value and not a global, so two levels can be compared inside one test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Level(LevelName);
+
+impl Level {
+    /// Plain loops; every CPU has them.
+    pub const SCALAR: Level = Level(LevelName::Scalar);
+
+    /// 128-bit vectors; every CPU has them, some as loops.
+    pub const PORTABLE: Level = Level(LevelName::Portable);
+
+    /// The highest level of this CPU. Without the feature `std`, the highest that the compiler was told of
+    /// (`-C target-cpu`).
+    pub fn detect() -> Level {
+        #[cfg(all(target_arch = "x86_64", feature = "std"))]
+        let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
+        #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
+        let avx2 = cfg!(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "fma"));
+        if avx2 { Level(LevelName::Avx2) } else { Level::PORTABLE }
+    }
+
+    /// This level or `name`, whichever is lower: an override can only lower.
+    #[must_use]
+    pub fn at_most(self, name: LevelName) -> Level {
+        Level(self.0.min(name))
+    }
+
+    /// The level's name.
+    pub fn name(self) -> LevelName {
+        self.0
+    }
+
+    /// All levels that this CPU has, lowest first: what a test battery runs over.
+    pub fn available() -> impl Iterator<Item = Level> {
+        let highest = Level::detect();
+        [LevelName::Scalar, LevelName::Portable, LevelName::Avx2]
+            .into_iter()
+            .map(Level)
+            .filter(move |l| *l <= highest)
+    }
+}
+
+/// Where and how kernels run. Copied along by value; made once.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The instruction set.
+    pub level: Level,
+    /// The rounding policy.
+    pub numerics: Numerics,
+    /// Who runs the tasks.
+    pub executor: &'a dyn Executor,
+}
+
+impl core::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:?}/{:?}/{} lanes", self.level.name(), self.numerics, self.executor.lanes())
+    }
+}
+
+impl Default for Context<'static> {
+    /// The highest level of this CPU, fast numerics, the calling thread alone.
+    fn default() -> Self {
+        Context { level: Level::detect(), numerics: Numerics::default(), executor: &Inline }
+    }
+}
+
+impl Context<'static> {
+    /// Plain loops on the calling thread with portable numerics: the reference that everything else is held against.
+    pub const REFERENCE: Context<'static> =
+        Context { level: Level::SCALAR, numerics: Numerics::Portable, executor: &Inline };
+}

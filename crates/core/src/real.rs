@@ -1,0 +1,47 @@
+//! The number types that networks compute with.
+
+use core::fmt::{Debug, Display, LowerExp};
+use num_traits::{Float, NumAssign};
+
+/// `f32` or `f64`.
+///
+/// Networks train in `f32`. `f64` exists so that gradients can be checked against central differences to 1e-6, and
+/// for the few problems (L-BFGS on a tiny net, say) that want the digits.
+pub trait Real: Float + NumAssign + Default + Debug + Display + LowerExp + Send + Sync + 'static {
+    /// The type's name as it is printed and stored: `"f32"` or `"f64"`.
+    const NAME: &'static str;
+
+    /// The nearest value of this type.
+    fn from_f64(value: f64) -> Self;
+
+    /// The same value, widened.
+    fn to_f64(self) -> f64;
+}
+
+impl Real for f32 {
+    const NAME: &'static str = "f32";
+
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Real for f64 {
+    const NAME: &'static str = "f64";
+
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
