@@ -58,8 +58,12 @@ impl<T: Element> Graph<T> {
     /// # Errors
     /// `loss` is not a single number; it does not depend on one of `wrt`; an op on the way has no gradient. A gradient
     /// is never silently left out.
-    pub fn differentiate<'g>(&'g self, loss: Var<'g, T>, wrt: &[Var<'g, T>]) -> Result<Vec<Var<'g, T>>, Error> {
-        self.pull_back(loss, self.constant(1.0), wrt)
+    pub fn differentiate<'g>(
+        &'g self,
+        loss: Var<'g, T>,
+        wrt: &[Var<'g, T>],
+    ) -> Result<Vec<Var<'g, T>>, Error> {
+        self.pull_back(loss, self.constant(T::one()), wrt)
     }
 
     /// Like [`differentiate`](Self::differentiate), but starts from `seed` in place of 1.
@@ -88,7 +92,8 @@ impl<T: Element> Graph<T> {
             let inner = self.inner.borrow();
             for id in 0..count {
                 let node = &inner.nodes[id];
-                active[id] |= node.inputs.iter().any(|&i| active[i as usize]) && node.value.kind == Kind::Real;
+                active[id] |=
+                    node.inputs.iter().any(|&i| active[i as usize]) && node.value.kind == Kind::Real;
             }
         }
 
@@ -111,7 +116,9 @@ impl<T: Element> Graph<T> {
                 match flows.get(operand).copied().unwrap_or(Gradient::Missing) {
                     Gradient::Zero => {}
                     Gradient::Missing => {
-                        return Err(self.error_at(id as u32, ErrorKind::NotDifferentiable { op: op.name(), operand }));
+                        return Err(
+                            self.error_at(id as u32, ErrorKind::NotDifferentiable { op: op.name(), operand })
+                        );
                     }
                     Gradient::Flow(flow) => {
                         let so_far = &mut gradients[input.id as usize];
@@ -161,4 +168,3 @@ impl<T: Element> Graph<T> {
         Error { kind, path: inner.paths[node.path as usize].clone(), location: Some(location) }
     }
 }
-

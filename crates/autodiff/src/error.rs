@@ -83,7 +83,10 @@ impl fmt::Display for OpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             OpError::Broadcast { op, left, right } => {
-                write!(f, "{op} cannot broadcast {left} with {right}: aligned at the last axis, lengths must be equal or 1")
+                write!(
+                    f,
+                    "{op} cannot broadcast {left} with {right}: aligned at the last axis, lengths must be equal or 1"
+                )
             }
             OpError::Count { op, what, expected, got, shape } => {
                 write!(f, "{op} expects {expected} {what}, got {got} (shape {shape})")
@@ -91,7 +94,11 @@ impl fmt::Display for OpError {
             OpError::Form { op, expected, got } => write!(f, "{op} expects a shape {expected}, got {got}"),
             OpError::Shape { op, expected, got } => write!(f, "{op} expects shape {expected}, got {got}"),
             OpError::Axis { op, axis, shape } => {
-                write!(f, "{op} cannot use axis {axis}: the shape {shape} has {} axes, each named at most once", shape.rank())
+                write!(
+                    f,
+                    "{op} cannot use axis {axis}: the shape {shape} has {} axes, each named at most once",
+                    shape.rank()
+                )
             }
             OpError::Kind { op, operand, expected, got } => {
                 write!(f, "{op} expects {} numbers as operand {operand}, got {}", expected.name(), got.name())
@@ -168,14 +175,20 @@ mod with_alloc {
             match &self.kind {
                 ErrorKind::Op(error) => write!(f, "{error}")?,
                 ErrorKind::NotDifferentiable { op, operand } => {
-                    write!(f, "{op} has no gradient for its operand {operand}, which depends on what is differentiated for")?;
+                    write!(
+                        f,
+                        "{op} has no gradient for its operand {operand}, which depends on what is differentiated for"
+                    )?;
                 }
                 ErrorKind::NoPath { of } => write!(
                     f,
                     "the gradient of {of} was asked for, but the result does not depend on it; freeze it or use it"
                 )?,
                 ErrorKind::NotScalar { got } => {
-                    write!(f, "only a single number can be differentiated, got shape {got}; sum or average it first")?;
+                    write!(
+                        f,
+                        "only a single number can be differentiated, got shape {got}; sum or average it first"
+                    )?;
                 }
                 ErrorKind::NoParameter { index, count } => {
                     write!(f, "there is no parameter {index}: the graph was made with {count}")?;
@@ -221,7 +234,10 @@ mod with_alloc {
                     write!(f, "the arena must start at an address that is a multiple of {needed}")
                 }
                 BindError::OtherParameters => {
-                    write!(f, "the plan was made for other parameters or another optimizer than the session's")
+                    write!(
+                        f,
+                        "the plan was made for other parameters or another optimizer than the session's"
+                    )
                 }
             }
         }

@@ -247,11 +247,14 @@ impl<T: Element> Graph<T> {
     pub fn to_dot(&self) -> String {
         use fmt::Write;
         let inner = self.inner.borrow();
-        let mut dot = String::from("digraph graph_ {\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n");
+        let mut dot =
+            String::from("digraph graph_ {\n  node [shape=box, style=rounded, fontname=\"sans-serif\"];\n");
         for (id, node) in inner.nodes.iter().enumerate() {
             let (label, style) = match &node.source {
                 Source::Input(name) => (name.clone(), ", style=filled, fillcolor=lightblue"),
-                Source::Parameter(index) => (inner.parameters[*index].path.clone(), ", style=filled, fillcolor=khaki"),
+                Source::Parameter(index) => {
+                    (inner.parameters[*index].path.clone(), ", style=filled, fillcolor=khaki")
+                }
                 Source::Op(op) => (op.name().into(), ""),
             };
             let path = &inner.paths[node.path as usize];

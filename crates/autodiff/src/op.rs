@@ -151,9 +151,12 @@ pub struct Inputs<'a, T> {
 }
 
 impl<'a, T: Element> Inputs<'a, T> {
+    /// The inputs in `slots` of the arena at `base`, whose output lies at `output`.
+    ///
     /// # Safety
     /// 1. For every slot, `base + offset .. + bytes` is one live allocation, initialised, aligned for its kind, and is
     ///    not written during `'a`, except for slots whose offset is `output`.
+    #[cfg(feature = "alloc")]
     pub(crate) unsafe fn new(base: *const u8, slots: &'a [Slot], output: usize) -> Self {
         Inputs { base, slots, output, element: PhantomData }
     }

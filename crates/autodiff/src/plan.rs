@@ -163,7 +163,10 @@ pub struct Planner<'g, T: Element = f32> {
 
 impl<T: Element> fmt::Debug for Planner<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Planner").field("loss", &self.loss).field("outputs", &self.outputs).finish_non_exhaustive()
+        f.debug_struct("Planner")
+            .field("loss", &self.loss)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -208,7 +211,9 @@ impl<'g, T: Element> Planner<'g, T> {
         self.state_lens = inner
             .parameters
             .iter()
-            .map(|spec| if spec.trainable && !spec.buffer { optimizer.state_len(spec.shape.len()) } else { 0 })
+            .map(
+                |spec| if spec.trainable && !spec.buffer { optimizer.state_len(spec.shape.len()) } else { 0 },
+            )
             .collect();
         self.needs_global_norm = optimizer.needs_global_norm();
         self
@@ -236,11 +241,11 @@ impl<'g, T: Element> Planner<'g, T> {
         self
     }
 
-    /// Every value starts at a multiple of this many bytes: a power of two, at least 8. Default: 64, a cache line; 8
+    /// Every value starts at a multiple of this many bytes: a power of two from 8 to 64. Default: 64, a cache line; 8
     /// saves memory on a microcontroller.
     #[must_use]
     pub fn alignment(mut self, bytes: usize) -> Self {
-        self.alignment = bytes.next_power_of_two().max(8);
+        self.alignment = bytes.next_power_of_two().clamp(8, 64);
         self
     }
 
@@ -369,7 +374,12 @@ impl<T: Element> Lowering<T> {
             }
         }
         let residents = planner.residents.clone().unwrap_or_else(|| {
-            place_residents::<T>(&inner.parameters, &planner.state_lens, planner.micro_batches, planner.alignment)
+            place_residents::<T>(
+                &inner.parameters,
+                &planner.state_lens,
+                planner.micro_batches,
+                planner.alignment,
+            )
         });
         let names = inner
             .nodes
@@ -425,7 +435,13 @@ impl<T: Element> Lowering<T> {
                 && !op.is_alias()
             {
                 let inputs = node.inputs.clone();
-                self.work.push(Work::Compute { op: op.clone(), inputs, output: id as u32, onto: None, node: id as u32 });
+                self.work.push(Work::Compute {
+                    op: op.clone(),
+                    inputs,
+                    output: id as u32,
+                    onto: None,
+                    node: id as u32,
+                });
             }
         }
         for &(index, value) in &inner.assignments {
@@ -497,7 +513,8 @@ impl<T: Element> Lowering<T> {
                 continue;
             }
             for (onto, from) in [(a, b), (b, a)] {
-                let (onto_root, target) = (&self.values[self.root(onto) as usize], &self.values[output as usize]);
+                let (onto_root, target) =
+                    (&self.values[self.root(onto) as usize], &self.values[output as usize]);
                 // A running sum over micro-batches may be written to; a parameter or an input may not.
                 let writable = match onto_root.place {
                     Place::Anywhere => {
@@ -541,7 +558,8 @@ impl<T: Element> Lowering<T> {
             let before = self.add_value(ty, Place::Accumulator(parameter));
             let after = self.add_value(ty, Place::Accumulator(parameter));
             let root = self.root(gradient);
-            let complete = self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
+            let complete =
+                self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
             let op: Shared<dyn Op<T>> = Shared::new(Add::default());
             let inputs = vec![before, gradient];
             sums[complete].push(Work::Compute { op, inputs, output: after, onto: None, node: gradient });
@@ -571,7 +589,13 @@ impl<T: Element> Lowering<T> {
             if self.values[root as usize].pinned || taken.contains(&root) || !computed {
                 let copy = self.add_value(self.values[gradient as usize].ty, Place::Anywhere);
                 let op: Shared<dyn Op<T>> = Shared::new(Copied);
-                self.work.push(Work::Compute { op, inputs: vec![gradient], output: copy, onto: None, node: gradient });
+                self.work.push(Work::Compute {
+                    op,
+                    inputs: vec![gradient],
+                    output: copy,
+                    onto: None,
+                    node: gradient,
+                });
                 self.gradients[entry].1 = copy;
             }
             taken.push(root);
@@ -587,7 +611,8 @@ impl<T: Element> Lowering<T> {
                         work.writes() == Some(root)
                             || work.reads().any(|value| {
                                 let read = self.root(value);
-                                read == root || self.values[read as usize].place == Place::Parameter(parameter)
+                                read == root
+                                    || self.values[read as usize].place == Place::Parameter(parameter)
                             })
                     };
                     self.work.iter().rposition(matters).map_or(0, |at| at + 1)
@@ -684,8 +709,10 @@ impl<T: Element> Lowering<T> {
             storage_of[*output as usize] = Some(storage);
         }
 
-        let resident_bytes = self.residents.iter().map(Resident::end::<T>).max().unwrap_or(0).next_multiple_of(alignment);
-        let unshared = resident_bytes + storages.iter().map(|s| s.bytes.next_multiple_of(alignment)).sum::<usize>();
+        let resident_bytes =
+            self.residents.iter().map(Resident::end::<T>).max().unwrap_or(0).next_multiple_of(alignment);
+        let unshared =
+            resident_bytes + storages.iter().map(|s| s.bytes.next_multiple_of(alignment)).sum::<usize>();
         let peak = place_storages(&mut storages, resident_bytes, alignment, planner.share);
 
         let slot = |value: u32| -> Slot {
@@ -698,7 +725,8 @@ impl<T: Element> Lowering<T> {
             };
             Slot { offset, value: ty }
         };
-        let port = |(name, id): &(String, u32)| Port { name: name.clone(), slot: slot(*id), value: self.root(*id) };
+        let port =
+            |(name, id): &(String, u32)| Port { name: name.clone(), slot: slot(*id), value: self.root(*id) };
 
         let mut steps = Vec::with_capacity(end);
         let (mut slots, mut values) = (Vec::new(), Vec::new());
@@ -713,8 +741,8 @@ impl<T: Element> Lowering<T> {
                     let start = slots.len();
                     slots.extend(inputs.iter().map(|&i| slot(i)));
                     values.extend(inputs.iter().map(|&i| self.root(i)));
-                    let (offset, elements) =
-                        scratch_of[at].map_or((0, 0), |(storage, elements)| (storages[storage].offset, elements));
+                    let (offset, elements) = scratch_of[at]
+                        .map_or((0, 0), |(storage, elements)| (storages[storage].offset, elements));
                     Step::Compute(Instruction {
                         op: op.clone(),
                         inputs: start..slots.len(),
@@ -759,7 +787,9 @@ impl<T: Element> Lowering<T> {
 
     fn read_by_backward(&self, value: u32) -> bool {
         self.work.iter().any(|work| match work {
-            Work::Compute { node, .. } if *node >= self.backward_from => work.reads().any(|r| self.root(r) == value),
+            Work::Compute { node, .. } if *node >= self.backward_from => {
+                work.reads().any(|r| self.root(r) == value)
+            }
             _ => false,
         })
     }
@@ -812,7 +842,12 @@ fn place_residents<T: Element>(
     specs
         .iter()
         .zip(values.into_iter().zip(states).zip(sums))
-        .map(|(spec, ((value, state), accumulator))| Resident { spec: spec.clone(), value, state, accumulator })
+        .map(|(spec, ((value, state), accumulator))| Resident {
+            spec: spec.clone(),
+            value,
+            state,
+            accumulator,
+        })
         .collect()
 }
 
@@ -879,8 +914,12 @@ pub enum VerifyError {
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            VerifyError::Lost { step, value } => write!(f, "step {step} reads value {value}, which is not there any more"),
-            VerifyError::Outside { step, offset } => write!(f, "step {step} uses byte {offset}, which is not usable"),
+            VerifyError::Lost { step, value } => {
+                write!(f, "step {step} reads value {value}, which is not there any more")
+            }
+            VerifyError::Outside { step, offset } => {
+                write!(f, "step {step} uses byte {offset}, which is not usable")
+            }
             VerifyError::Overlap { step } => write!(f, "step {step} writes over what it reads"),
         }
     }
@@ -938,16 +977,19 @@ impl<T: Element> Plan<T> {
         let real = size_of::<T>();
         let bytes = |slot: &Slot| slot.value.bytes(real);
         for resident in &self.residents {
-            let of = if resident.spec.buffer { &mut self.memory.buffers } else { &mut self.memory.parameters };
+            let of =
+                if resident.spec.buffer { &mut self.memory.buffers } else { &mut self.memory.parameters };
             *of += bytes(&resident.value);
             self.memory.optimizer_state += bytes(&resident.state);
         }
-        let accumulators: usize = self.residents.iter().filter_map(|r| r.accumulator.as_ref()).map(bytes).sum();
+        let accumulators: usize =
+            self.residents.iter().filter_map(|r| r.accumulator.as_ref()).map(bytes).sum();
         self.memory.inputs = self.inputs.iter().map(|port| bytes(&port.slot)).sum();
         let mut most = 0;
         for step in 0..self.steps.len() {
             let alive = |what: Category| -> usize {
-                let now = lives.iter().filter(|life| life.what == what && life.from <= step && step <= life.to);
+                let now =
+                    lives.iter().filter(|life| life.what == what && life.from <= step && step <= life.to);
                 now.map(|life| life.bytes).sum()
             };
             let [saved, gradients, temporaries, scratch] =
@@ -1054,7 +1096,8 @@ impl<T: Element> Plan<T> {
                     }
                     inside(at, &instruction.output)?;
                     inside(at, &instruction.scratch)?;
-                    if overlaps(output, range(&instruction.scratch)) || touches_resident(&instruction.scratch) {
+                    if overlaps(output, range(&instruction.scratch)) || touches_resident(&instruction.scratch)
+                    {
                         return Err(VerifyError::Overlap { step: at });
                     }
                     if let Some(onto) = instruction.onto
@@ -1095,7 +1138,8 @@ impl<T: Element> Plan<T> {
                     let (op, path) = &self.names[instruction.node as usize];
                     let sign = if instruction.accumulate { "+=" } else { "=" };
                     let Slot { offset, value } = instruction.output;
-                    let _ = writeln!(dot, "  s{at} [label=\"{{{at}: {op}|{path}|@{offset} {sign} {value}}}\"];");
+                    let _ =
+                        writeln!(dot, "  s{at} [label=\"{{{at}: {op}|{path}|@{offset} {sign} {value}}}\"];");
                     for value in &self.values[instruction.inputs.clone()] {
                         if let Some((_, from)) = writer.iter().rev().find(|(written, _)| written == value) {
                             let _ = writeln!(dot, "  s{from} -> s{at};");
@@ -1105,8 +1149,12 @@ impl<T: Element> Plan<T> {
                 }
                 Step::Update(update) => {
                     let path = &self.residents[update.parameter].spec.path;
-                    let _ = writeln!(dot, "  s{at} [label=\"{{{at}: update|{path}}}\", style=filled, fillcolor=khaki];");
-                    if let Some((_, from)) = writer.iter().rev().find(|(written, _)| *written == update.value) {
+                    let _ = writeln!(
+                        dot,
+                        "  s{at} [label=\"{{{at}: update|{path}}}\", style=filled, fillcolor=khaki];"
+                    );
+                    if let Some((_, from)) = writer.iter().rev().find(|(written, _)| *written == update.value)
+                    {
                         let _ = writeln!(dot, "  s{from} -> s{at};");
                     }
                 }
@@ -1124,14 +1172,22 @@ impl<T: Element> fmt::Display for Plan<T> {
             writeln!(f, "       @{:<8} {} = input {}", port.slot.offset, port.slot.value, port.name)?;
         }
         for resident in &self.residents {
-            writeln!(f, "       @{:<8} {} = {}", resident.value.offset, resident.value.value, resident.spec.path)?;
+            writeln!(
+                f,
+                "       @{:<8} {} = {}",
+                resident.value.offset, resident.value.value, resident.spec.path
+            )?;
         }
         for (at, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Compute(instruction) => {
                     let Slot { offset, value } = instruction.output;
                     let (op, path) = &self.names[instruction.node as usize];
-                    write!(f, "{at:>5}  @{offset:<8} {value} {}= {op}(", if instruction.accumulate { "+" } else { "" })?;
+                    write!(
+                        f,
+                        "{at:>5}  @{offset:<8} {value} {}= {op}(",
+                        if instruction.accumulate { "+" } else { "" }
+                    )?;
                     for (i, slot) in self.slots[instruction.inputs.clone()].iter().enumerate() {
                         let place = if slot.offset == offset { " in place" } else { "" };
                         write!(f, "{}@{}{place}", if i > 0 { ", " } else { "" }, slot.offset)?;
@@ -1140,7 +1196,11 @@ impl<T: Element> fmt::Display for Plan<T> {
                 }
                 Step::Update(update) => {
                     let Resident { spec, value, .. } = &self.residents[update.parameter];
-                    writeln!(f, "{at:>5}  @{:<8} update {} with @{}", value.offset, spec.path, update.gradient.offset)?;
+                    writeln!(
+                        f,
+                        "{at:>5}  @{:<8} update {} with @{}",
+                        value.offset, spec.path, update.gradient.offset
+                    )?;
                 }
             }
         }

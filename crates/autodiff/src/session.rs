@@ -101,7 +101,6 @@ impl<'m, T: Element> Session<'m, T> {
     /// [swapped](Self::swap) in later.
     pub fn with_capacity(plan: Plan<T>, bytes: usize) -> Self {
         let bytes = plan.arena_bytes().max(bytes);
-        // Lines start at multiples of 64; a plan that wants more gets room to begin later.
         let lines = vec![Line([0; 64]); bytes.div_ceil(64)];
         Session {
             plan,
@@ -122,12 +121,20 @@ impl<'m, T: Element> Session<'m, T> {
         if memory.len() < plan.arena_bytes() {
             return Err(BindError::TooSmall { needed: plan.arena_bytes(), given: memory.len() });
         }
-        if !memory.as_ptr().addr().is_multiple_of(plan.alignment().min(64)) {
-            return Err(BindError::Misaligned { needed: plan.alignment().min(64) });
+        if !memory.as_ptr().addr().is_multiple_of(plan.alignment()) {
+            return Err(BindError::Misaligned { needed: plan.alignment() });
         }
         memory.fill(0);
         let arena = Arena::Borrowed(memory);
-        Ok(Session { plan, arena, context: Context::default(), seed: 0, step: 0, updates: 0, element: PhantomData })
+        Ok(Session {
+            plan,
+            arena,
+            context: Context::default(),
+            seed: 0,
+            step: 0,
+            updates: 0,
+            element: PhantomData,
+        })
     }
 
     /// Where and how to run. Default: this CPU's highest level, fast numerics, the calling thread.
@@ -346,7 +353,10 @@ impl<'m, T: Element> Session<'m, T> {
         let (parameter, gradient, state) = unsafe {
             (
                 core::slice::from_raw_parts_mut(base.add(value.offset).cast::<T>(), value.value.len()),
-                core::slice::from_raw_parts_mut(base.add(update.gradient.offset).cast::<T>(), value.value.len()),
+                core::slice::from_raw_parts_mut(
+                    base.add(update.gradient.offset).cast::<T>(),
+                    value.value.len(),
+                ),
                 core::slice::from_raw_parts_mut(base.add(state.offset).cast::<T>(), state.value.len()),
             )
         };
@@ -402,7 +412,9 @@ impl<'m, T: Element> Session<'m, T> {
 
     fn slice_mut<E>(&mut self, slot: Slot) -> &mut [E] {
         // SAFETY: as for `slice`, and the borrow of `self` is unique.
-        unsafe { core::slice::from_raw_parts_mut(self.arena.base().add(slot.offset).cast(), slot.value.len()) }
+        unsafe {
+            core::slice::from_raw_parts_mut(self.arena.base().add(slot.offset).cast(), slot.value.len())
+        }
     }
 }
 
@@ -424,7 +436,12 @@ impl<T: Element> Optimizer<T> for Nothing {
 /// 2. Output and scratch overlap nothing, except that inputs may lie exactly where the output lies.
 /// 3. Nobody else touches the allocation during the call.
 #[inline]
-unsafe fn evaluate<T: Element>(base: *mut u8, instruction: &Instruction<T>, slots: &[Slot], cx: &StepContext<'_>) {
+unsafe fn evaluate<T: Element>(
+    base: *mut u8,
+    instruction: &Instruction<T>,
+    slots: &[Slot],
+    cx: &StepContext<'_>,
+) {
     let Slot { offset, value } = instruction.output;
     let len = value.len();
     // SAFETY: 1., 2. and 3.; the kind says which elements lie there.
@@ -444,7 +461,7 @@ unsafe fn evaluate<T: Element>(base: *mut u8, instruction: &Instruction<T>, slot
 
 /// In double precision and in order, so that the norm does not depend on threads or levels.
 fn sum_of_squares<T: Element>(slice: &[T]) -> f64 {
-    slice.iter().map(|x| x.to_f64() * x.to_f64()).sum()
+    slice.iter().map(|&x| x.to_f64() * x.to_f64()).sum()
 }
 
 fn libm_sqrt(x: f64) -> f64 {

@@ -70,10 +70,32 @@ pub fn norm_apply<T: Element>(
     }
 }
 
-/// The gradient through statistics and normalisation together, with x̂ = (x − mean) · rstd and n elements per channel:
-/// dbeta = Σ dy, dgamma = Σ dy·x̂, dx = gamma · rstd / n · (n·dy − dbeta − x̂·dgamma) (Ioffe and Szegedy, 2015).
+/// The gradients of gain and shift, with x̂ = (x − mean) · rstd: dgamma = Σ dy·x̂, dbeta = Σ dy over each channel. The
+/// gradient of the input needs both sums too.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
-pub fn norm_backward<T: Element>(
+pub fn norm_backward_affine<T: Element>(
+    _cx: &Context<'_>,
+    shape: &NormShape,
+    x: &[T],
+    mean: &[T],
+    rstd: &[T],
+    dy: &[T],
+    dgamma: &mut [T],
+    dbeta: &mut [T],
+) {
+    require(x.len() == shape.len() && dy.len() == x.len());
+    for channel in 0..shape.channels {
+        let normal = |i: usize| (x[i] - mean[channel]) * rstd[channel];
+        dbeta[channel] = shape.channel(channel).fold(T::zero(), |sum, i| sum + dy[i]);
+        dgamma[channel] = shape.channel(channel).fold(T::zero(), |sum, i| sum + dy[i] * normal(i));
+    }
+}
+
+/// The gradient of the input through statistics and normalisation together, with n elements per channel:
+/// dx = gamma · rstd / n · (n·dy − dbeta − x̂·dgamma) (Ioffe and Szegedy, 2015), from the sums that
+/// [`norm_backward_affine`] gives.
+#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
+pub fn norm_backward_input<T: Element>(
     _cx: &Context<'_>,
     shape: &NormShape,
     x: &[T],
@@ -81,20 +103,17 @@ pub fn norm_backward<T: Element>(
     rstd: &[T],
     gamma: &[T],
     dy: &[T],
+    dgamma: &[T],
+    dbeta: &[T],
     dx: &mut [T],
-    dgamma: &mut [T],
-    dbeta: &mut [T],
 ) {
     require(x.len() == shape.len() && dy.len() == x.len() && dx.len() == x.len());
     let count = T::from_f64((shape.batch * shape.inner) as f64);
     for channel in 0..shape.channels {
         let normal = |i: usize| (x[i] - mean[channel]) * rstd[channel];
-        let sum = shape.channel(channel).fold(T::zero(), |sum, i| sum + dy[i]);
-        let weighted = shape.channel(channel).fold(T::zero(), |sum, i| sum + dy[i] * normal(i));
         let scale = gamma[channel] * rstd[channel];
         for i in shape.channel(channel) {
-            dx[i] = scale * (dy[i] - sum / count - normal(i) * (weighted / count));
+            dx[i] = scale * (dy[i] - dbeta[channel] / count - normal(i) * (dgamma[channel] / count));
         }
-        (dgamma[channel], dbeta[channel]) = (weighted, sum);
     }
 }

@@ -14,7 +14,13 @@ impl<T: Element> Elementwise<T> for f::Relu {
 
 impl<T: Element> ZipElementwise<T> for f::ReluGrad {
     const NAME: &'static str = "relu_grad";
-    fn derivatives<'g>(self, _: Var<'g, T>, y: Var<'g, T>, _: Var<'g, T>, g: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        _: Var<'g, T>,
+        y: Var<'g, T>,
+        _: Var<'g, T>,
+        g: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         [g.zip(y, f::ReluGrad).into(), Gradient::Zero]
     }
 }
@@ -30,7 +36,13 @@ impl<T: Element> Elementwise<T> for f::Sigmoid {
 impl<T: Element> ZipElementwise<T> for f::SigmoidGrad {
     const NAME: &'static str = "sigmoid_grad";
     /// Of dy·y·(1 − y).
-    fn derivatives<'g>(self, dy: Var<'g, T>, y: Var<'g, T>, _: Var<'g, T>, g: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        dy: Var<'g, T>,
+        y: Var<'g, T>,
+        _: Var<'g, T>,
+        g: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         let slope = y * T::from_f64(-2.0) + T::one();
         [g.zip(y, f::SigmoidGrad).into(), (g * dy * slope).into()]
     }
@@ -47,7 +59,13 @@ impl<T: Element> Elementwise<T> for f::Tanh {
 impl<T: Element> ZipElementwise<T> for f::TanhGrad {
     const NAME: &'static str = "tanh_grad";
     /// Of dy·(1 − y²).
-    fn derivatives<'g>(self, dy: Var<'g, T>, y: Var<'g, T>, _: Var<'g, T>, g: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        dy: Var<'g, T>,
+        y: Var<'g, T>,
+        _: Var<'g, T>,
+        g: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         [g.zip(y, f::TanhGrad).into(), (g * dy * y * T::from_f64(-2.0)).into()]
     }
 }

@@ -17,28 +17,52 @@ impl Default for Add {
 impl<T: Element> ZipElementwise<T> for f::Add {
     const NAME: &'static str = "add";
     const IS_SUM: bool = true;
-    fn derivatives<'g>(self, _: Var<'g, T>, _: Var<'g, T>, _: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        _: Var<'g, T>,
+        _: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         [dy.into(), dy.into()]
     }
 }
 
 impl<T: Element> ZipElementwise<T> for f::Sub {
     const NAME: &'static str = "sub";
-    fn derivatives<'g>(self, _: Var<'g, T>, _: Var<'g, T>, _: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        _: Var<'g, T>,
+        _: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         [dy.into(), (-dy).into()]
     }
 }
 
 impl<T: Element> ZipElementwise<T> for f::Mul {
     const NAME: &'static str = "mul";
-    fn derivatives<'g>(self, a: Var<'g, T>, b: Var<'g, T>, _: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         [(dy * b).into(), (dy * a).into()]
     }
 }
 
 impl<T: Element> ZipElementwise<T> for f::Div {
     const NAME: &'static str = "div";
-    fn derivatives<'g>(self, _: Var<'g, T>, b: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        _: Var<'g, T>,
+        b: Var<'g, T>,
+        y: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         let da = dy / b;
         [da.into(), (-(da * y)).into()]
     }
@@ -47,7 +71,13 @@ impl<T: Element> ZipElementwise<T> for f::Div {
 impl<T: Element> ZipElementwise<T> for f::Pow {
     const NAME: &'static str = "pow";
     /// For the exponent: dy · y · ln a, which is defined for positive bases only.
-    fn derivatives<'g>(self, a: Var<'g, T>, b: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        y: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         [(dy * b * a.pow(b - T::one())).into(), (dy * y * a.ln()).into()]
     }
 }
@@ -55,7 +85,13 @@ impl<T: Element> ZipElementwise<T> for f::Pow {
 impl<T: Element> ZipElementwise<T> for f::Max {
     const NAME: &'static str = "maximum";
     /// Where both are equal each gets half, as in PyTorch.
-    fn derivatives<'g>(self, a: Var<'g, T>, b: Var<'g, T>, _: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         larger(a, b, dy)
     }
 }
@@ -63,7 +99,13 @@ impl<T: Element> ZipElementwise<T> for f::Max {
 impl<T: Element> ZipElementwise<T> for f::Min {
     const NAME: &'static str = "minimum";
     /// Where both are equal each gets half, as in PyTorch.
-    fn derivatives<'g>(self, a: Var<'g, T>, b: Var<'g, T>, _: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
         let [b, a] = larger(b, a, dy);
         [a, b]
     }
@@ -242,7 +284,7 @@ impl<'g, T: Element> Var<'g, T> {
     /// x limited to `[low, high]`; the gradient passes where x is inside.
     #[track_caller]
     pub fn clamp(self, low: T, high: T) -> Var<'g, T> {
-        self.map(f::Clamp(low, high))
+        self.map(f::Clamp { low, high })
     }
 
     /// 1 where x > other, else 0. Its derivative is 0.

@@ -162,7 +162,12 @@ impl<T: Element> Op<T> for ConvForward {
 }
 
 fn options(shape: &ConvShape) -> Conv2dOptions {
-    Conv2dOptions { stride: shape.stride, padding: shape.padding, dilation: shape.dilation, groups: shape.groups }
+    Conv2dOptions {
+        stride: shape.stride,
+        padding: shape.padding,
+        dilation: shape.dilation,
+        groups: shape.groups,
+    }
 }
 
 fn forward<'g, T: Element>(shape: &ConvShape, x: Var<'g, T>, weight: Var<'g, T>) -> Var<'g, T> {
@@ -195,7 +200,15 @@ impl<T: Element> Op<T> for ConvBackwardInput {
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         let (dy, weight) = (io.inputs.real(0), io.inputs.real(1));
-        conv2d_backward_input(&cx.kernels, &self.shape, dy, weight, io.output.real(), io.accumulate, io.scratch);
+        conv2d_backward_input(
+            &cx.kernels,
+            &self.shape,
+            dy,
+            weight,
+            io.output.real(),
+            io.accumulate,
+            io.scratch,
+        );
     }
 
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, g: Var<'g, T>) -> Vec<Gradient<'g, T>> {

@@ -24,7 +24,11 @@ impl<T: Element> Op<T> for Dropout {
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let [x] = reals("dropout", inputs)?;
         if !(0.0..1.0).contains(&self.rate) {
-            return Err(OpError::Setting { op: "dropout", rule: "a rate in [0, 1)", got: f64::from(self.rate) });
+            return Err(OpError::Setting {
+                op: "dropout",
+                rule: "a rate in [0, 1)",
+                got: f64::from(self.rate),
+            });
         }
         Ok(ValueType::real(x))
     }

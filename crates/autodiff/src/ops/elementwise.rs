@@ -62,7 +62,13 @@ pub trait ZipElementwise<T: Element>: ZipFn<T> + Debug + Send + Sync + 'static {
     const IS_SUM: bool = false;
 
     /// dy · ∂f/∂a and dy · ∂f/∂b, of the output's shape; the sum over broadcast axes is taken for them.
-    fn derivatives<'g>(self, a: Var<'g, T>, b: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2];
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        y: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2];
 }
 
 /// Applies a function to pairs of elements, with NumPy's broadcasting.

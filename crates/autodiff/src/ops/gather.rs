@@ -19,13 +19,18 @@ impl<T: Element> Op<T> for GatherRows {
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let [table, indices] = expect("gather_rows", inputs, [Kind::Real, Kind::Index])?;
         if table.rank() != 2 {
-            return Err(OpError::Form { op: "gather_rows", expected: "[rows, width] of its table", got: table });
+            return Err(OpError::Form {
+                op: "gather_rows",
+                expected: "[rows, width] of its table",
+                got: table,
+            });
         }
         let mut dims = [1; bantam_core::MAX_RANK + 1];
         dims[..indices.rank()].copy_from_slice(indices.dims());
         dims[indices.rank()] = table[1];
         let out = Shape::new(&dims[..=indices.rank()]);
-        let out = out.map_err(|_| OpError::Axis { op: "gather_rows", axis: indices.rank(), shape: indices })?;
+        let out =
+            out.map_err(|_| OpError::Axis { op: "gather_rows", axis: indices.rank(), shape: indices })?;
         Ok(ValueType::real(out))
     }
 

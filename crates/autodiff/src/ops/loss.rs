@@ -4,7 +4,7 @@ use super::reals;
 use crate::{Element, Gradient, Io, NodeRef, Op, OpError, StepContext, ValueType, Var};
 use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
-use bantam_kernels::squared_distance;
+use bantam_kernels::{Arg, functions, sum_of_squares, zip};
 
 /// What the gradient of the loss starts from; see [`StepContext::loss_scale`].
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +46,15 @@ impl<T: Element> Op<T> for MeanSquaredError {
         Ok(ValueType::real(Shape::SCALAR))
     }
 
+    fn scratch(&self, inputs: &[ValueType]) -> usize {
+        inputs[0].len()
+    }
+
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
-        let (x, target) = (io.inputs.real(0), io.inputs.real(1));
-        let mean = squared_distance(&cx.kernels, x, target) / T::from_f64(x.len() as f64);
-        io.output.real().fill(mean);
+        let len = io.scratch.len();
+        let (x, target) = (Arg::In(io.inputs.real(0), &[1]), Arg::In(io.inputs.real(1), &[1]));
+        zip(&cx.kernels, functions::Sub, &[len], x, target, io.scratch);
+        io.output.real().fill(sum_of_squares(&cx.kernels, io.scratch) / T::from_f64(len as f64));
     }
 
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {

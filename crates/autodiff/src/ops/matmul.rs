@@ -50,7 +50,13 @@ impl<T: Element> Op<T> for MatMul {
         let ([m, k], _) = matrix(a, self.transpose_a);
         let ([rows, n], _) = matrix(b, self.transpose_b);
         if k != rows {
-            return Err(OpError::Count { op: "matmul", what: "rows in its right operand", expected: k, got: rows, shape: b });
+            return Err(OpError::Count {
+                op: "matmul",
+                what: "rows in its right operand",
+                expected: k,
+                got: rows,
+                shape: b,
+            });
         }
         let outer = broadcast_shapes(batches(a), batches(b));
         let outer = outer.ok_or(OpError::Broadcast { op: "matmul", left: a, right: b })?;
@@ -69,7 +75,8 @@ impl<T: Element> Op<T> for MatMul {
         let spec = self.gemm(a_shape, b_shape);
         let (a, b) = (io.inputs.real(0), io.inputs.real(1));
         let outer = batches(io.value.shape);
-        let strides = [a_shape, b_shape].map(|shape| super::elementwise::broadcast_strides(batches(shape), outer));
+        let strides =
+            [a_shape, b_shape].map(|shape| super::elementwise::broadcast_strides(batches(shape), outer));
         let (a_len, b_len) = (spec.m * spec.k, spec.k * spec.n);
         let out = io.output.real();
         for (batch, c) in out.chunks_exact_mut((spec.m * spec.n).max(1)).enumerate() {
@@ -131,10 +138,20 @@ impl<T: Element> Op<T> for Linear {
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let [x, weight] = reals("linear", &inputs[..inputs.len().min(2)])?;
         if weight.rank() != 2 {
-            return Err(OpError::Form { op: "linear", expected: "[fan_out, fan_in] of its weight", got: weight });
+            return Err(OpError::Form {
+                op: "linear",
+                expected: "[fan_out, fan_in] of its weight",
+                got: weight,
+            });
         }
         if x.rank() == 0 || x.last() != weight[1] {
-            return Err(OpError::Count { op: "linear", what: "features", expected: weight[1], got: x.last(), shape: x });
+            return Err(OpError::Count {
+                op: "linear",
+                what: "features",
+                expected: weight[1],
+                got: x.last(),
+                shape: x,
+            });
         }
         if let Some(bias) = inputs.get(2)
             && bias.shape != Shape::of([weight[0]])
@@ -159,7 +176,9 @@ impl<T: Element> Op<T> for Linear {
     /// after differentiation.
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
         let (x, weight) = (node.input(0), node.input(1));
-        let rows = |v: Var<'g, T>| v.reshape(Shape::of([v.shape().len() / v.shape().last().max(1), v.shape().last()]));
+        let rows = |v: Var<'g, T>| {
+            v.reshape(Shape::of([v.shape().len() / v.shape().last().max(1), v.shape().last()]))
+        };
         let dy = rows(dy);
         let dx = product(dy, weight, false, false).reshape(x.shape());
         let mut flows = vec![dx.into(), product(dy, rows(x), true, false).into()];
@@ -170,7 +189,8 @@ impl<T: Element> Op<T> for Linear {
     }
 
     fn with_activation(&self, activation: Activation) -> Option<Shared<dyn Op<T>>> {
-        (self.activation == Activation::Identity).then(|| Shared::new(Linear { activation }) as Shared<dyn Op<T>>)
+        (self.activation == Activation::Identity)
+            .then(|| Shared::new(Linear { activation }) as Shared<dyn Op<T>>)
     }
 }
 

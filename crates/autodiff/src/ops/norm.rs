@@ -7,14 +7,13 @@ use super::reals;
 use crate::{Element, Gradient, Io, NodeRef, Op, OpError, StepContext, ValueType, Var};
 use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
-use bantam_kernels::{norm_apply, norm_backward, norm_statistics};
+use bantam_kernels::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
 
-/// `[batch, channels, everything else]`.
-fn split(shape: Shape) -> Result<(usize, usize, usize), OpError> {
+fn split(shape: Shape) -> Result<NormShape, OpError> {
     if shape.rank() < 2 {
         return Err(OpError::Form { op: "batch_norm", expected: "[batch, channels, ...]", got: shape });
     }
-    Ok((shape[0], shape[1], shape.dims()[2..].iter().product()))
+    Ok(NormShape { batch: shape[0], channels: shape[1], inner: shape.dims()[2..].iter().product() })
 }
 
 /// Mean and biased variance of each channel: `[2, channels]`.
@@ -28,7 +27,7 @@ impl<T: Element> Op<T> for BatchNormStatistics {
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let [x] = reals("batch_norm", inputs)?;
-        let (batch, channels, inner) = split(x)?;
+        let NormShape { batch, channels, inner } = split(x)?;
         if batch * inner < 2 {
             let rule = "at least 2 values per channel to have a variance while training";
             return Err(OpError::Setting { op: "batch_norm", rule, got: (batch * inner) as f64 });
@@ -37,9 +36,9 @@ impl<T: Element> Op<T> for BatchNormStatistics {
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
-        let Ok((batch, channels, inner)) = split(io.inputs.value(0).shape) else { return };
-        let (mean, variance) = io.output.real().split_at_mut(channels);
-        norm_statistics(&cx.kernels, batch, channels, inner, io.inputs.real(0), mean, variance);
+        let Ok(shape) = split(io.inputs.value(0).shape) else { return };
+        let (mean, variance) = io.output.real().split_at_mut(shape.channels);
+        norm_statistics(&cx.kernels, &shape, io.inputs.real(0), mean, variance);
     }
 
     /// ∂mean/∂x = 1/n and ∂variance/∂x = 2(x − mean)/n.
@@ -66,9 +65,22 @@ fn per_channel_shape(x: Shape) -> Shape {
     shape
 }
 
+fn expect_shape(expected: Shape, got: Shape) -> Result<(), OpError> {
+    if got == expected { Ok(()) } else { Err(OpError::Shape { op: "batch_norm", expected, got }) }
+}
+
+/// Mean and 1/√(variance + epsilon) of each channel; the latter in `scratch`.
+fn statistics<'a, T: Element>(both: &'a [T], epsilon: f64, scratch: &'a mut [T]) -> (&'a [T], &'a [T]) {
+    let (mean, variance) = both.split_at(both.len() / 2);
+    for (rstd, &variance) in scratch.iter_mut().zip(variance) {
+        *rstd = T::one() / (variance + T::from_f64(epsilon)).sqrt();
+    }
+    (mean, scratch)
+}
+
 /// (x − mean)·gain/√(variance + epsilon) + shift with the statistics of the same x.
 ///
-/// Its gradient goes through the statistics too, in one fused op; the statistics operand itself passes none.
+/// Its gradient for x goes through the statistics too, in one fused op; the statistics operand itself passes none.
 #[derive(Clone, Copy, Debug)]
 struct BatchNorm {
     epsilon: f64,
@@ -81,14 +93,10 @@ impl<T: Element> Op<T> for BatchNorm {
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let [x, statistics, gain, shift] = reals("batch_norm", inputs)?;
-        let (_, channels, _) = split(x)?;
-        for (expected, got) in
-            [(Shape::of([2, channels]), statistics), (Shape::of([channels]), gain), (Shape::of([channels]), shift)]
-        {
-            if got != expected {
-                return Err(OpError::Shape { op: "batch_norm", expected, got });
-            }
-        }
+        let channels = split(x)?.channels;
+        expect_shape(Shape::of([2, channels]), statistics)?;
+        expect_shape(Shape::of([channels]), gain)?;
+        expect_shape(Shape::of([channels]), shift)?;
         Ok(ValueType::real(x))
     }
 
@@ -97,28 +105,124 @@ impl<T: Element> Op<T> for BatchNorm {
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
-        let Ok((batch, channels, inner)) = split(io.value.shape) else { return };
-        let (mean, variance) = io.inputs.real(1).split_at(channels);
-        inverse_deviation(variance, self.epsilon, io.scratch);
-        let (gain, shift) = (io.inputs.real(2), io.inputs.real(3));
-        let x = io.inputs.real(0);
-        norm_apply(&cx.kernels, batch, channels, inner, x, mean, io.scratch, gain, shift, io.output.real());
+        let Ok(shape) = split(io.value.shape) else { return };
+        let (mean, rstd) = statistics(io.inputs.real(1), self.epsilon, io.scratch);
+        let (x, gain, shift) = (io.inputs.real(0), io.inputs.real(2), io.inputs.real(3));
+        norm_apply(&cx.kernels, &shape, x, mean, rstd, gain, shift, io.output.real());
     }
 
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
         let (x, statistics, gain) = (node.input(0), node.input(1), node.input(2));
-        let graph = dy.graph;
         let epsilon = self.epsilon;
-        let dx = graph.apply(BatchNormBackward { epsilon }, &[x, statistics, gain, dy]);
-        // dgain = Σ dy·(x − mean)/√(variance + ε), dshift = Σ dy, over everything but the channels.
-        let both = graph.apply(BatchNormBackwardAffine { epsilon }, &[x, statistics, dy]);
-        let part = |i: usize| both.slice(0, i..i + 1).reshape(gain.shape());
+        let sums = dy.graph.apply(BatchNormBackwardAffine { epsilon }, &[x, statistics, dy]);
+        let dx = dy.graph.apply(BatchNormBackwardInput { epsilon }, &[x, statistics, gain, dy, sums]);
+        let part = |i: usize| sums.slice(0, i..i + 1).reshape(gain.shape());
         vec![dx.into(), Gradient::Zero, part(0).into(), part(1).into()]
     }
 }
 
-fn inverse_deviation<T: Element>(variance: &[T], epsilon: f64, out: &mut [T]) {
-    for (out, &variance) in out.iter_mut().zip(variance) {
-        *out = T::one() / (variance + T::from_f64(epsilon)).sqrt();
+/// Σ dy·x̂ and Σ dy over everything but the channels, `[2, channels]`: the gradients of gain and shift.
+#[derive(Clone, Copy, Debug)]
+struct BatchNormBackwardAffine {
+    epsilon: f64,
+}
+
+impl<T: Element> Op<T> for BatchNormBackwardAffine {
+    fn name(&self) -> &'static str {
+        "batch_norm_backward_affine"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [x, statistics, dy] = reals("batch_norm_backward_affine", inputs)?;
+        expect_shape(x, dy)?;
+        Ok(ValueType::real(statistics))
+    }
+
+    fn scratch(&self, inputs: &[ValueType]) -> usize {
+        inputs[1].shape.last()
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let Ok(shape) = split(io.inputs.value(0).shape) else { return };
+        let (mean, rstd) = statistics(io.inputs.real(1), self.epsilon, io.scratch);
+        let (dgain, dshift) = io.output.real().split_at_mut(shape.channels);
+        norm_backward_affine(
+            &cx.kernels,
+            &shape,
+            io.inputs.real(0),
+            mean,
+            rstd,
+            io.inputs.real(2),
+            dgain,
+            dshift,
+        );
+    }
+}
+
+/// The gradient of x through normalisation and statistics.
+#[derive(Clone, Copy, Debug)]
+struct BatchNormBackwardInput {
+    epsilon: f64,
+}
+
+impl<T: Element> Op<T> for BatchNormBackwardInput {
+    fn name(&self) -> &'static str {
+        "batch_norm_backward_input"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [x, _, _, dy, _] = reals("batch_norm_backward_input", inputs)?;
+        expect_shape(x, dy)?;
+        Ok(ValueType::real(x))
+    }
+
+    fn scratch(&self, inputs: &[ValueType]) -> usize {
+        inputs[1].shape.last()
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let Ok(shape) = split(io.value.shape) else { return };
+        let (mean, rstd) = statistics(io.inputs.real(1), self.epsilon, io.scratch);
+        let (x, gain, dy) = (io.inputs.real(0), io.inputs.real(2), io.inputs.real(3));
+        let (dgain, dshift) = io.inputs.real(4).split_at(shape.channels);
+        norm_backward_input(&cx.kernels, &shape, x, mean, rstd, gain, dy, dgain, dshift, io.output.real());
+    }
+}
+
+impl<'g, T: Element> Var<'g, T> {
+    /// Normalises each channel of `[batch, channels, ...]` by its own mean and variance over this batch, then scales
+    /// by `gain` and adds `shift`, both `[channels]`. Returns the result and the statistics `[2, channels]` (mean and
+    /// biased variance), for running averages.
+    ///
+    /// The gradient is exact, but not differentiable again.
+    #[track_caller]
+    pub fn batch_norm(self, gain: Var<'g, T>, shift: Var<'g, T>, epsilon: f64) -> (Var<'g, T>, Var<'g, T>) {
+        let statistics = self.apply(BatchNormStatistics);
+        if self.graph.check().is_err() {
+            return (self, self);
+        }
+        (self.graph.apply(BatchNorm { epsilon }, &[self, statistics, gain, shift]), statistics)
+    }
+
+    /// Normalises each channel of `[batch, channels, ...]` by given statistics `[channels]`, then scales and shifts:
+    /// how a network is used after training. Differentiable any number of times.
+    #[track_caller]
+    pub fn batch_norm_with(
+        self,
+        mean: Var<'g, T>,
+        variance: Var<'g, T>,
+        gain: Var<'g, T>,
+        shift: Var<'g, T>,
+        epsilon: f64,
+    ) -> Var<'g, T> {
+        if let Err(error) = split(self.shape()) {
+            self.graph.fail_op(error);
+            return self;
+        }
+        // One multiply and one add per element: everything per channel is folded first.
+        let scale = gain * (variance + T::from_f64(epsilon)).rsqrt();
+        let offset = shift - mean * scale;
+        let shape = per_channel_shape(self.shape());
+        self * scale.reshape(shape) + offset.reshape(shape)
     }
 }

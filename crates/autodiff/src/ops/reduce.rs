@@ -96,9 +96,27 @@ impl<T: Element> Op<T> for Reduction {
                     if at == 0 {
                         reduce(&cx.kernels, self.kind, outer, n, inner, x, &mut from[..outer * inner], false);
                     } else if at + 1 == count {
-                        reduce(&cx.kernels, self.kind, outer, n, inner, &from[..outer * n * inner], out, io.accumulate);
+                        reduce(
+                            &cx.kernels,
+                            self.kind,
+                            outer,
+                            n,
+                            inner,
+                            &from[..outer * n * inner],
+                            out,
+                            io.accumulate,
+                        );
                     } else {
-                        reduce(&cx.kernels, self.kind, outer, n, inner, &from[..outer * n * inner], &mut to[..outer * inner], false);
+                        reduce(
+                            &cx.kernels,
+                            self.kind,
+                            outer,
+                            n,
+                            inner,
+                            &from[..outer * n * inner],
+                            &mut to[..outer * inner],
+                            false,
+                        );
                         (from, to) = (to, from);
                     }
                 }

@@ -98,7 +98,13 @@ impl<T: Element> Op<T> for Reshape {
         let input = inputs[0];
         if input.len() != self.0.len() {
             let (expected, got) = (self.0.len(), input.len());
-            return Err(OpError::Count { op: "reshape", what: "elements", expected, got, shape: input.shape });
+            return Err(OpError::Count {
+                op: "reshape",
+                what: "elements",
+                expected,
+                got,
+                shape: input.shape,
+            });
         }
         Ok(ValueType { shape: self.0, kind: input.kind })
     }

@@ -103,7 +103,13 @@ fn check_labels(op: &'static str, logits: Shape, labels: Shape) -> Result<(), Op
     }
     let (rows, _) = rows(logits);
     if labels.len() != rows {
-        return Err(OpError::Count { op, what: "labels, one for each row of logits", expected: rows, got: labels.len(), shape: labels });
+        return Err(OpError::Count {
+            op,
+            what: "labels, one for each row of logits",
+            expected: rows,
+            got: labels.len(),
+            shape: labels,
+        });
     }
     Ok(())
 }
@@ -159,7 +165,8 @@ impl<T: Element> Op<T> for CrossEntropyBackward {
         let graph = g.graph;
         let (rows, _) = rows(logits.shape());
         let p = logits.softmax();
-        let dlogits = graph.apply(SoftmaxBackward { logarithm: false }, &[p, g * dloss * T::from_f64(1.0 / rows as f64)]);
+        let dlogits = graph
+            .apply(SoftmaxBackward { logarithm: false }, &[p, g * dloss * T::from_f64(1.0 / rows as f64)]);
         let ones = graph.full(dloss.shape(), T::one());
         let unit = graph.apply(CrossEntropyBackward, &[logits, labels, ones]);
         vec![dlogits.into(), Gradient::Zero, (g * unit).sum_all().reshape(dloss.shape()).into()]
