@@ -473,7 +473,7 @@ impl<T: Element> Lowering<T> {
         let uses = self.uses();
         let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
         let mut dead = vec![false; self.work.len()];
-        for at in 0..self.work.len() {
+        for (at, is_dead) in dead.iter_mut().enumerate() {
             let Work::Compute { op, inputs, output, .. } = &self.work[at] else { continue };
             let output = *output;
             producer[output as usize] = Some(at);
@@ -489,7 +489,7 @@ impl<T: Element> Lowering<T> {
                 *op = fused;
                 *target = output;
                 producer[output as usize] = Some(before);
-                dead[at] = true;
+                *is_dead = true;
             }
         }
         self.drop_dead(&dead);
