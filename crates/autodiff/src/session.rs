@@ -265,7 +265,7 @@ impl<'m, T: Element> Session<'m, T> {
     ///
     /// # Errors
     /// The loss is infinite or not a number. No parameter has changed then.
-    pub fn step(&mut self, optimizer: &impl Optimizer<T>) -> Result<T, NonFinite> {
+    pub fn step(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Result<T, NonFinite> {
         if !self.plan.deferred.is_empty() {
             let loss = self.accumulate(1.0)?;
             self.apply(optimizer);
@@ -290,7 +290,7 @@ impl<'m, T: Element> Session<'m, T> {
     }
 
     /// Updates every parameter from its running sum of gradients and sets the sums to zero.
-    pub fn apply(&mut self, optimizer: &impl Optimizer<T>) {
+    pub fn apply(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) {
         let norm = self.plan.needs_global_norm.then(|| {
             let squares = |update: &Update| sum_of_squares(self.slice::<T>(update.gradient));
             libm_sqrt(self.plan.deferred.iter().map(squares).sum())
@@ -303,7 +303,7 @@ impl<'m, T: Element> Session<'m, T> {
         self.updates += 1;
     }
 
-    fn walk<O: Optimizer<T>>(&mut self, loss_scale: f64, optimizer: Option<&O>) -> Result<(), NonFinite> {
+    fn walk<O: Optimizer<T> + ?Sized>(&mut self, loss_scale: f64, optimizer: Option<&O>) -> Result<(), NonFinite> {
         let mut norm = None;
         for at in 0..self.plan.steps.len() {
             match &self.plan.steps[at] {
@@ -336,7 +336,7 @@ impl<'m, T: Element> Session<'m, T> {
         libm_sqrt(self.plan.steps.iter().map(squares).sum())
     }
 
-    fn update(&mut self, optimizer: &impl Optimizer<T>, update: &Update, global_norm: Option<f64>) {
+    fn update(&mut self, optimizer: &(impl Optimizer<T> + ?Sized), update: &Update, global_norm: Option<f64>) {
         let resident = &self.plan.residents[update.parameter];
         let (value, state, shape) = (resident.value, resident.state, resident.spec.shape);
         let cx = UpdateContext {
