@@ -47,11 +47,6 @@ pub trait Optimizer<T: Real> {
         None
     }
 
-    /// Passes the run's length on to the rule's schedules; see [`Schedule::set_run_length`](crate::Schedule).
-    fn set_run_length(&mut self, steps: u64, steps_per_epoch: u64) {
-        let _ = (steps, steps_per_epoch);
-    }
-
     /// Updates `parameter` in place from its `gradient`. `gradient` may be used as scratch: its content is lost.
     ///
     /// `parameter` and `gradient` have the same length n, and `state` has [`state_len`](Self::state_len)`(n)` elements.
