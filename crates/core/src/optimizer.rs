@@ -41,12 +41,6 @@ pub trait Optimizer<T: Real> {
     /// Passes the length of the run on to the [schedules](crate::Schedule::set_run_length) inside.
     fn set_run_length(&mut self, _steps: u64, _steps_per_epoch: u64) {}
 
-    /// The learning rate of update number `step`, for reports; `None` if the rule has none.
-    fn rate(&self, step: u64) -> Option<f32> {
-        let _ = step;
-        None
-    }
-
     /// Updates `parameter` in place from its `gradient`. `gradient` may be used as scratch: its content is lost.
     ///
     /// `parameter` and `gradient` have the same length n, and `state` has [`state_len`](Self::state_len)`(n)` elements.
