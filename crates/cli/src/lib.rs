@@ -10,6 +10,7 @@ pub mod arguments;
 pub mod config;
 pub mod files;
 pub mod interrupt;
+pub mod pictures;
 pub mod progress;
 pub mod run_folder;
 pub mod values;
