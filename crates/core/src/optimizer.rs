@@ -33,6 +33,14 @@ pub trait Optimizer<T: Real> {
         false
     }
 
+    /// The learning rate used for step `step`, to be shown and recorded; `None` if the rule has none.
+    fn learning_rate(&self, _step: u64) -> Option<f32> {
+        None
+    }
+
+    /// Passes the length of the run on to the [schedules](crate::Schedule::set_run_length) inside.
+    fn set_run_length(&mut self, _steps: u64, _steps_per_epoch: u64) {}
+
     /// Updates `parameter` in place from its `gradient`. `gradient` may be used as scratch: its content is lost.
     ///
     /// `parameter` and `gradient` have the same length n, and `state` has [`state_len`](Self::state_len)`(n)` elements.

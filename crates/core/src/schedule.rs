@@ -14,6 +14,11 @@
 pub trait Schedule {
     /// The value used for step `step`; the first step is 0.
     fn at(&self, step: u64) -> f32;
+
+    /// Tells a schedule that spans the run how long the run is, in steps, and how many of them make an epoch; whoever
+    /// trains calls it once, before the first step. What was set by hand stays as it is, and most schedules have
+    /// nothing to learn here.
+    fn set_run_length(&mut self, _steps: u64, _steps_per_epoch: u64) {}
 }
 
 impl Schedule for f32 {

@@ -1,2 +1,55 @@
-//! placeholder
+//! SIMD kernels for training neural networks: slices in, slices out.
+//!
+//! Kernels know lengths and strides and nothing else: no tensors, no graph, no allocator. Every function takes a
+//! [`Context`](bantam_core::Context) that says which instruction set runs it, whether roundings may be fused, and
+//! which executor runs its tasks.
+//!
+//! What holds everywhere:
+//! * Results do not depend on the number of threads, on the width of the vectors, on tile sizes or on where in memory
+//!   or in a batch an element lies. With [`Numerics::Portable`](bantam_core::Numerics) they do not depend on the
+//!   instruction set either.
+//! * Memory is the caller's: a kernel that needs scratch has a function that says how many elements, such as
+//!   [`gemm_scratch`] beside [`gemm()`].
+//! * Slices must have the lengths that the documentation gives; a shorter one is a programming error and panics. Data
+//!   never panics: NaN, infinities and indices out of range have defined results.
 #![no_std]
+
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod conv;
+mod dropout;
+mod elementwise;
+mod gemm;
+mod math;
+mod norm;
+pub mod parallel;
+mod pool;
+mod reduce;
+pub mod simd;
+mod softmax;
+mod strided;
+
+pub use conv::{
+    ConvShape, conv2d_backward_input, conv2d_backward_input_scratch, conv2d_backward_weight,
+    conv2d_backward_weight_scratch, conv2d_forward, conv2d_forward_scratch,
+};
+pub use dropout::dropout;
+pub use elementwise::{Arg, MapFn, Span, ZipFn, functions, map, zip};
+pub use gemm::{Activation, Bias, Gemm, gemm, gemm_scratch};
+pub use norm::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
+pub use parallel::{for_each_chunk, for_each_task};
+pub use pool::{PoolShape, avg_pool, avg_pool_backward, max_pool_argmax, max_pool_scatter, max_pool_select};
+pub use reduce::{Reduce, argmax, dot, reduce, sum_of_squares};
+pub use simd::{Element, Simd, SimdOp, Vector, dispatch, run};
+pub use softmax::{
+    cross_entropy, cross_entropy_backward, log_softmax, log_softmax_backward, softmax, softmax_backward,
+};
+pub use strided::{add_strided, axpy, copy, copy_strided, fill, gather_rows, scatter_add_rows};
+
+/// The one check of lengths: a slice does not fit the shape that was given with it.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn require(fits: bool) {
+    assert!(fits, "a slice does not fit its shape");
+}

@@ -1,0 +1,171 @@
+//! Reverse-mode differentiation: walks the graph backwards and records the gradients as more nodes.
+
+use crate::{Element, Error, ErrorKind, Graph, Kind, Op, Shared, Var, graph::Source};
+use alloc::{string::String, vec, vec::Vec};
+use core::panic::Location;
+
+/// The gradient of one input of an op.
+#[derive(Clone, Copy, Debug)]
+pub enum Gradient<'g, T: Element> {
+    /// A recorded value of the input's shape.
+    Flow(Var<'g, T>),
+    /// Zero wherever the derivative exists, such as that of a comparison: nothing flows, and that is right.
+    Zero,
+    /// The op has none. An error, should the gradient be needed.
+    Missing,
+}
+
+impl<'g, T: Element> From<Var<'g, T>> for Gradient<'g, T> {
+    fn from(var: Var<'g, T>) -> Self {
+        Gradient::Flow(var)
+    }
+}
+
+/// A recorded op as its derivative sees it.
+#[derive(Debug)]
+pub struct NodeRef<'n, 'g, T: Element> {
+    inputs: &'n [Var<'g, T>],
+    output: Var<'g, T>,
+}
+
+impl<'g, T: Element> NodeRef<'_, 'g, T> {
+    /// The op's inputs.
+    pub fn inputs(&self) -> &[Var<'g, T>] {
+        self.inputs
+    }
+
+    /// Input `i`.
+    pub fn input(&self, i: usize) -> Var<'g, T> {
+        self.inputs[i]
+    }
+
+    /// The op's output.
+    pub fn output(&self) -> Var<'g, T> {
+        self.output
+    }
+
+    /// The graph to record into.
+    pub fn graph(&self) -> &'g Graph<T> {
+        self.output.graph
+    }
+}
+
+impl<T: Element> Graph<T> {
+    /// Records the gradients of the number `loss` with respect to each of `wrt`, in their order.
+    ///
+    /// The gradients are ordinary values: they can be used in further computation and differentiated again.
+    ///
+    /// # Errors
+    /// `loss` is not a single number; it does not depend on one of `wrt`; an op on the way has no gradient. A gradient
+    /// is never silently left out.
+    pub fn differentiate<'g>(
+        &'g self,
+        loss: Var<'g, T>,
+        wrt: &[Var<'g, T>],
+    ) -> Result<Vec<Var<'g, T>>, Error> {
+        self.pull_back(loss, self.constant(T::one()), wrt)
+    }
+
+    /// Like [`differentiate`](Self::differentiate), but starts from `seed` in place of 1.
+    ///
+    /// # Errors
+    /// See [`differentiate`](Self::differentiate).
+    pub fn pull_back<'g>(
+        &'g self,
+        loss: Var<'g, T>,
+        seed: Var<'g, T>,
+        wrt: &[Var<'g, T>],
+    ) -> Result<Vec<Var<'g, T>>, Error> {
+        self.check()?;
+        if loss.shape().len() != 1 {
+            return Err(self.error_at(loss.id, ErrorKind::NotScalar { got: loss.shape() }));
+        }
+        let seed = seed.reshape(loss.shape());
+
+        // Forward sweep: what depends on one of `wrt`? Nothing else asks for a gradient.
+        let count = loss.id as usize + 1;
+        let mut active = vec![false; count];
+        for var in wrt.iter().filter(|var| (var.id as usize) < count) {
+            active[var.id as usize] = true;
+        }
+        {
+            let inner = self.inner.borrow();
+            for id in 0..count {
+                let node = &inner.nodes[id];
+                active[id] |=
+                    node.inputs.iter().any(|&i| active[i as usize]) && node.value.kind == Kind::Real;
+            }
+        }
+
+        // Backward sweep: every node passes on the sum of what has arrived.
+        let mut gradients: Vec<Option<Var<'g, T>>> = vec![None; count];
+        gradients[loss.id as usize] = Some(seed);
+        for id in (0..count).rev() {
+            let Some(dy) = gradients[id] else { continue };
+            if !active[id] {
+                continue;
+            }
+            let Some((op, inputs, path)) = self.op_at(id as u32) else { continue };
+            let before = core::mem::replace(&mut self.inner.borrow_mut().path, path);
+            let output = Var { graph: self, id: id as u32 };
+            let flows = op.vjp(&NodeRef { inputs: &inputs, output }, dy);
+            for (operand, input) in inputs.iter().enumerate() {
+                if !active[input.id as usize] {
+                    continue;
+                }
+                match flows.get(operand).copied().unwrap_or(Gradient::Missing) {
+                    Gradient::Zero => {}
+                    Gradient::Missing => {
+                        return Err(
+                            self.error_at(id as u32, ErrorKind::NotDifferentiable { op: op.name(), operand })
+                        );
+                    }
+                    Gradient::Flow(flow) => {
+                        let so_far = &mut gradients[input.id as usize];
+                        *so_far = Some(so_far.map_or(flow, |sum| sum + flow));
+                    }
+                }
+            }
+            self.inner.borrow_mut().path = before;
+        }
+        self.check()?;
+        wrt.iter()
+            .map(|var| {
+                gradients.get(var.id as usize).copied().flatten().ok_or_else(|| {
+                    let of = self.describe(var.id);
+                    self.error_at(loss.id, ErrorKind::NoPath { of })
+                })
+            })
+            .collect()
+    }
+
+    #[allow(clippy::type_complexity, reason = "three fields of one node, taken apart by the only caller")]
+    fn op_at(&self, id: u32) -> Option<(Shared<dyn Op<T>>, Vec<Var<'_, T>>, u32)> {
+        let inner = self.inner.borrow();
+        let node = &inner.nodes[id as usize];
+        match &node.source {
+            Source::Op(op) => {
+                let inputs = node.inputs.iter().map(|&id| Var { graph: self, id }).collect();
+                Some((Shared::clone(op), inputs, node.path))
+            }
+            _ => None,
+        }
+    }
+
+    /// The path of a parameter, the name of an input or op.
+    pub(crate) fn describe(&self, id: u32) -> String {
+        let inner = self.inner.borrow();
+        let node = &inner.nodes[id as usize];
+        match &node.source {
+            Source::Parameter(index) => inner.parameters[*index].path.clone(),
+            _ => node.name().into(),
+        }
+    }
+
+    pub(crate) fn error_at(&self, id: u32, kind: ErrorKind) -> Error {
+        let inner = self.inner.borrow();
+        let node = &inner.nodes[id as usize];
+        let location: &'static Location<'static> = node.location;
+        Error { kind, path: inner.paths[node.path as usize].clone(), location: Some(location) }
+    }
+}

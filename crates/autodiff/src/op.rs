@@ -1,0 +1,239 @@
+//! The seam between an operation and everything else.
+
+use crate::{Kind, OpError, ValueType};
+use bantam_core::Context;
+#[cfg(feature = "alloc")]
+use bantam_kernels::Activation;
+use bantam_kernels::{Arg, Element, Span};
+use core::{fmt::Debug, marker::PhantomData};
+
+#[cfg(feature = "alloc")]
+use crate::{Gradient, NodeRef, Shared, Var};
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
+/// What an op may know of the step it runs in.
+#[derive(Clone, Copy, Debug)]
+pub struct StepContext<'a> {
+    /// Where and how kernels run.
+    pub kernels: Context<'a>,
+    /// The run's seed, for the keys of random streams.
+    pub seed: u64,
+    /// The training step, for the keys of random streams.
+    pub step: u64,
+    /// What the gradient of the loss starts from: 1, or the share of a micro-batch in its batch.
+    pub loss_scale: f64,
+}
+
+/// An operation: shape rule, evaluation and derivative, side by side.
+///
+/// Built-in ops and those of other crates are the same thing: there is no closed list anywhere. Values are contiguous
+/// and row-major. One op has any number of inputs and one output.
+pub trait Op<T: Element>: Debug + Send + Sync {
+    /// The op's name in messages, such as `"conv2d"`.
+    fn name(&self) -> &'static str;
+
+    /// The output's type for these inputs.
+    ///
+    /// # Errors
+    /// The inputs do not fit; the graph adds the layer and the caller's line.
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError>;
+
+    /// Computes the output. Must write every element of it (or add to every element, if [`Io::accumulate`] is set) and
+    /// must not allocate.
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>);
+
+    /// Records the vector-Jacobian product: for each input the gradient that follows from `dy`, the gradient of the
+    /// output. What is not needed is dropped by the planner, so an op simply gives all that it has.
+    ///
+    /// The default has none: asking for a gradient through the op is then an error.
+    #[cfg(feature = "alloc")]
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        let _ = dy;
+        node.inputs().iter().map(|_| Gradient::Missing).collect()
+    }
+
+    /// Elements of scratch memory that [`eval`](Self::eval) needs for these inputs.
+    fn scratch(&self, inputs: &[ValueType]) -> usize {
+        let _ = inputs;
+        0
+    }
+
+    /// Whether the output may lie where input `operand` lies, if they have the same size. An op that says so reads
+    /// that input through [`Io::span`] or [`Io::arg`].
+    fn in_place(&self, operand: usize) -> bool {
+        let _ = operand;
+        false
+    }
+
+    /// Whether the op can add to what is in the output instead of overwriting it ([`Io::accumulate`]).
+    fn accumulates(&self) -> bool {
+        false
+    }
+
+    /// Whether the output is the first input under another shape: nothing runs and the memory is shared.
+    fn is_alias(&self) -> bool {
+        false
+    }
+
+    /// Whether the op is the sum of its two inputs; such a sum can become an accumulation into one of them.
+    fn is_sum(&self) -> bool {
+        false
+    }
+
+    /// The activation that this op applies to each element of its only input, if a kernel's epilogue can apply it.
+    #[cfg(feature = "alloc")]
+    fn as_activation(&self) -> Option<Activation> {
+        None
+    }
+
+    /// The same op with `activation` applied to its output, if it can do that itself.
+    #[cfg(feature = "alloc")]
+    fn with_activation(&self, activation: Activation) -> Option<Shared<dyn Op<T>>> {
+        let _ = activation;
+        None
+    }
+}
+
+/// Where a value lies in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Bytes from the start of the arena.
+    pub offset: usize,
+    /// What lies there.
+    pub value: ValueType,
+}
+
+/// The output of an op, by the kind of its elements.
+#[derive(Debug)]
+pub enum Output<'a, T> {
+    /// Numbers.
+    Real(&'a mut [T]),
+    /// Indices.
+    Index(&'a mut [u32]),
+    /// Bytes.
+    Byte(&'a mut [u8]),
+}
+
+impl<'a, T> Output<'a, T> {
+    /// The output as numbers; empty if it is of another kind.
+    pub fn real(self) -> &'a mut [T] {
+        match self {
+            Output::Real(slice) => slice,
+            _ => &mut [],
+        }
+    }
+
+    /// The output as indices; empty if it is of another kind.
+    pub fn index(self) -> &'a mut [u32] {
+        match self {
+            Output::Index(slice) => slice,
+            _ => &mut [],
+        }
+    }
+
+    /// The output as bytes; empty if it is of another kind.
+    pub fn byte(self) -> &'a mut [u8] {
+        match self {
+            Output::Byte(slice) => slice,
+            _ => &mut [],
+        }
+    }
+}
+
+/// The inputs of an op while it is evaluated.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a, T> {
+    base: *const u8,
+    slots: &'a [Slot],
+    output: usize,
+    element: PhantomData<&'a T>,
+}
+
+impl<'a, T: Element> Inputs<'a, T> {
+    /// The inputs in `slots` of the arena at `base`, whose output lies at `output`.
+    ///
+    /// # Safety
+    /// 1. For every slot, `base + offset .. + bytes` is one live allocation, initialised, aligned for its kind, and is
+    ///    not written during `'a`, except for slots whose offset is `output`.
+    #[cfg(feature = "alloc")]
+    pub(crate) unsafe fn new(base: *const u8, slots: &'a [Slot], output: usize) -> Self {
+        Inputs { base, slots, output, element: PhantomData }
+    }
+
+    /// Input `i` as numbers. Empty if it is of another kind, or if the output lies in its place: only an op that
+    /// [allows that](Op::in_place) meets such inputs, and asks [`Io::span`] or [`Io::arg`] instead.
+    pub fn real(&self, i: usize) -> &'a [T] {
+        self.slice(i, Kind::Real)
+    }
+
+    /// Input `i` as indices; empty if it is of another kind.
+    pub fn indices(&self, i: usize) -> &'a [u32] {
+        self.slice(i, Kind::Index)
+    }
+
+    /// Input `i` as bytes; empty if it is of another kind.
+    pub fn byte(&self, i: usize) -> &'a [u8] {
+        self.slice(i, Kind::Byte)
+    }
+
+    /// The type of input `i`.
+    pub fn value(&self, i: usize) -> ValueType {
+        self.slots[i].value
+    }
+
+    /// Whether the output lies where input `i` lies.
+    pub fn is_output(&self, i: usize) -> bool {
+        self.slots[i].offset == self.output
+    }
+
+    /// The number of inputs.
+    #[allow(clippy::len_without_is_empty, reason = "not a collection")]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn slice<E>(&self, i: usize, kind: Kind) -> &'a [E] {
+        let slot = &self.slots[i];
+        if slot.value.kind != kind || slot.offset == self.output {
+            return &[];
+        }
+        // SAFETY: 1. of `new`: the range is live, initialised, aligned for the kind and not written, since its offset
+        // is not the output's. `E` is the element of `kind` in each of the three callers.
+        unsafe { core::slice::from_raw_parts(self.base.add(slot.offset).cast::<E>(), slot.value.len()) }
+    }
+}
+
+/// What an op reads and writes when it is evaluated: disjoint slices, or the output in the place of one input.
+#[derive(Debug)]
+pub struct Io<'a, T> {
+    /// The inputs.
+    pub inputs: Inputs<'a, T>,
+    /// The output.
+    pub output: Output<'a, T>,
+    /// The output's type.
+    pub value: ValueType,
+    /// As many elements as [`Op::scratch`] asked for, with any content.
+    pub scratch: &'a mut [T],
+    /// Add to the output instead of overwriting it. Only set for ops that [can](Op::accumulates).
+    pub accumulate: bool,
+}
+
+impl<'a, T: Element> Io<'a, T> {
+    /// The first input and the output as one operand of an elementwise kernel.
+    pub fn span(self) -> Span<'a, T> {
+        if self.inputs.is_output(0) {
+            Span::InPlace(self.output.real())
+        } else {
+            Span::Separate(self.inputs.real(0), self.output.real())
+        }
+    }
+
+    /// Input `i` as the operand of a kernel that takes strided operands; `strides` are in elements.
+    pub fn arg<'s>(&self, i: usize, strides: &'s [usize]) -> Arg<'s, T>
+    where
+        'a: 's,
+    {
+        if self.inputs.is_output(i) { Arg::Out } else { Arg::In(self.inputs.real(i), strides) }
+    }
+}

@@ -1,0 +1,91 @@
+//! Activations. Their derivatives need only their output, so that the input need not be kept.
+
+use super::elementwise::{Elementwise, ZipElementwise};
+use crate::{Element, Gradient, Var};
+use bantam_kernels::{Activation, functions as f};
+
+impl<T: Element> Elementwise<T> for f::Relu {
+    const NAME: &'static str = "relu";
+    const ACTIVATION: Option<Activation> = Some(Activation::Relu);
+    fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
+        dy.zip(y, f::ReluGrad).into()
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::ReluGrad {
+    const NAME: &'static str = "relu_grad";
+    fn derivatives<'g>(
+        self,
+        _: Var<'g, T>,
+        y: Var<'g, T>,
+        _: Var<'g, T>,
+        g: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        [g.zip(y, f::ReluGrad).into(), Gradient::Zero]
+    }
+}
+
+impl<T: Element> Elementwise<T> for f::Sigmoid {
+    const NAME: &'static str = "sigmoid";
+    const ACTIVATION: Option<Activation> = Some(Activation::Sigmoid);
+    fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
+        dy.zip(y, f::SigmoidGrad).into()
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::SigmoidGrad {
+    const NAME: &'static str = "sigmoid_grad";
+    /// Of dy·y·(1 − y).
+    fn derivatives<'g>(
+        self,
+        dy: Var<'g, T>,
+        y: Var<'g, T>,
+        _: Var<'g, T>,
+        g: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        let slope = y * T::from_f64(-2.0) + T::one();
+        [g.zip(y, f::SigmoidGrad).into(), (g * dy * slope).into()]
+    }
+}
+
+impl<T: Element> Elementwise<T> for f::Tanh {
+    const NAME: &'static str = "tanh";
+    const ACTIVATION: Option<Activation> = Some(Activation::Tanh);
+    fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
+        dy.zip(y, f::TanhGrad).into()
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::TanhGrad {
+    const NAME: &'static str = "tanh_grad";
+    /// Of dy·(1 − y²).
+    fn derivatives<'g>(
+        self,
+        dy: Var<'g, T>,
+        y: Var<'g, T>,
+        _: Var<'g, T>,
+        g: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        [g.zip(y, f::TanhGrad).into(), (g * dy * y * T::from_f64(-2.0)).into()]
+    }
+}
+
+impl<'g, T: Element> Var<'g, T> {
+    /// max(0, x) (Nair and Hinton, 2010); derivative 0 at 0.
+    #[track_caller]
+    pub fn relu(self) -> Var<'g, T> {
+        self.map(f::Relu)
+    }
+
+    /// The logistic function 1/(1 + e⁻ˣ).
+    #[track_caller]
+    pub fn sigmoid(self) -> Var<'g, T> {
+        self.map(f::Sigmoid)
+    }
+
+    /// The hyperbolic tangent.
+    #[track_caller]
+    pub fn tanh(self) -> Var<'g, T> {
+        self.map(f::Tanh)
+    }
+}

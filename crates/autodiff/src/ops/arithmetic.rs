@@ -1,0 +1,301 @@
+//! Arithmetic with broadcasting, and the elementary functions.
+
+use super::elementwise::{Elementwise, Zip, ZipElementwise};
+use crate::{Element, Gradient, Graph, Var};
+use bantam_core::Shape;
+use bantam_kernels::functions as f;
+
+/// The sum of two values as an op.
+pub type Add = Zip<f::Add>;
+
+impl Default for Add {
+    fn default() -> Self {
+        Zip(f::Add)
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::Add {
+    const NAME: &'static str = "add";
+    const IS_SUM: bool = true;
+    fn derivatives<'g>(
+        self,
+        _: Var<'g, T>,
+        _: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        [dy.into(), dy.into()]
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::Sub {
+    const NAME: &'static str = "sub";
+    fn derivatives<'g>(
+        self,
+        _: Var<'g, T>,
+        _: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        [dy.into(), (-dy).into()]
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::Mul {
+    const NAME: &'static str = "mul";
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        [(dy * b).into(), (dy * a).into()]
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::Div {
+    const NAME: &'static str = "div";
+    fn derivatives<'g>(
+        self,
+        _: Var<'g, T>,
+        b: Var<'g, T>,
+        y: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        let da = dy / b;
+        [da.into(), (-(da * y)).into()]
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::Pow {
+    const NAME: &'static str = "pow";
+    /// For the exponent: dy · y · ln a, which is defined for positive bases only.
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        y: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        [(dy * b * a.pow(b - T::one())).into(), (dy * y * a.ln()).into()]
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::Max {
+    const NAME: &'static str = "maximum";
+    /// Where both are equal each gets half, as in PyTorch.
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        larger(a, b, dy)
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::Min {
+    const NAME: &'static str = "minimum";
+    /// Where both are equal each gets half, as in PyTorch.
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        _: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        let [b, a] = larger(b, a, dy);
+        [a, b]
+    }
+}
+
+fn larger<'g, T: Element>(a: Var<'g, T>, b: Var<'g, T>, dy: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+    let half = a.equal(b) * T::from_f64(0.5);
+    [(dy * (a.greater(b) + half)).into(), (dy * (b.greater(a) + half)).into()]
+}
+
+/// Comparisons are flat wherever they are differentiable.
+macro_rules! flat {
+    ($($function:ty => $name:literal),*) => {$(
+        impl<T: Element> ZipElementwise<T> for $function {
+            const NAME: &'static str = $name;
+            fn derivatives<'g>(self, _: Var<'g, T>, _: Var<'g, T>, _: Var<'g, T>, _: Var<'g, T>) -> [Gradient<'g, T>; 2] {
+                [Gradient::Zero, Gradient::Zero]
+            }
+        }
+    )*};
+}
+flat!(f::Greater => "greater", f::GreaterEqual => "greater_equal", f::Equal => "equal");
+
+/// One elementwise function: its name and its derivative as a formula in x, y and dy.
+macro_rules! elementwise {
+    ($($function:ty, $name:literal, |$self:ident, $x:ident, $y:ident, $dy:ident| $derivative:expr;)*) => {$(
+        impl<T: Element> Elementwise<T> for $function {
+            const NAME: &'static str = $name;
+            #[allow(unused_variables, reason = "most formulas need x or y, not both")]
+            fn derivative<'g>($self, $x: Var<'g, T>, $y: Var<'g, T>, $dy: Var<'g, T>) -> Gradient<'g, T> {
+                $derivative.into()
+            }
+        }
+    )*};
+}
+elementwise! {
+    f::Neg, "neg", |self, x, y, dy| -dy;
+    f::Abs, "abs", |self, x, y, dy| dy * x.map(f::Sign);
+    f::Exp, "exp", |self, x, y, dy| dy * y;
+    f::Ln, "ln", |self, x, y, dy| dy / x;
+    f::Sqrt, "sqrt", |self, x, y, dy| dy / y * T::from_f64(0.5);
+    f::Rsqrt, "rsqrt", |self, x, y, dy| dy * (y * y * y) * T::from_f64(-0.5);
+    f::Recip, "recip", |self, x, y, dy| -(dy * y * y);
+    f::Square, "square", |self, x, y, dy| dy * x * T::from_f64(2.0);
+    f::Sin, "sin", |self, x, y, dy| dy * x.cos();
+    f::Cos, "cos", |self, x, y, dy| -(dy * x.sin());
+    f::Sign, "sign", |self, x, y, dy| Gradient::Zero;
+    f::Step, "step", |self, x, y, dy| Gradient::Zero;
+    f::AddScalar<T>, "add_scalar", |self, x, y, dy| dy;
+    f::MulScalar<T>, "mul_scalar", |self, x, y, dy| dy * self.0;
+    f::PowScalar<T>, "pow_scalar", |self, x, y, dy| dy * (x.powf(self.0 - T::one()) * self.0);
+    f::Clamp<T>, "clamp", |self, x, y, dy| dy * x.equal(y);
+}
+
+macro_rules! operators {
+    ($($trait:ident, $method:ident, $function:expr, |$x:ident, $s:ident| $scalar:expr;)*) => {$(
+        impl<'g, T: Element> core::ops::$trait for Var<'g, T> {
+            type Output = Var<'g, T>;
+            #[track_caller]
+            fn $method(self, other: Var<'g, T>) -> Var<'g, T> {
+                self.zip(other, $function)
+            }
+        }
+        impl<'g, T: Element> core::ops::$trait<T> for Var<'g, T> {
+            type Output = Var<'g, T>;
+            #[track_caller]
+            fn $method(self, $s: T) -> Var<'g, T> {
+                let $x = self;
+                $scalar
+            }
+        }
+    )*};
+}
+operators! {
+    Add, add, f::Add, |x, s| x.map(f::AddScalar(s));
+    Sub, sub, f::Sub, |x, s| x.map(f::AddScalar(-s));
+    Mul, mul, f::Mul, |x, s| x.map(f::MulScalar(s));
+    Div, div, f::Div, |x, s| x.map(f::MulScalar(T::one() / s));
+}
+
+impl<'g, T: Element> core::ops::Neg for Var<'g, T> {
+    type Output = Var<'g, T>;
+    #[track_caller]
+    fn neg(self) -> Var<'g, T> {
+        self.map(f::Neg)
+    }
+}
+
+impl<T: Element> Graph<T> {
+    /// A single number that never changes.
+    #[track_caller]
+    pub fn constant(&self, value: T) -> Var<'_, T> {
+        self.full(Shape::SCALAR, value)
+    }
+}
+
+impl<'g, T: Element> Var<'g, T> {
+    /// |x|; derivative 0 at 0.
+    #[track_caller]
+    pub fn abs(self) -> Var<'g, T> {
+        self.map(f::Abs)
+    }
+
+    /// eˣ.
+    #[track_caller]
+    pub fn exp(self) -> Var<'g, T> {
+        self.map(f::Exp)
+    }
+
+    /// The natural logarithm.
+    #[track_caller]
+    pub fn ln(self) -> Var<'g, T> {
+        self.map(f::Ln)
+    }
+
+    /// √x.
+    #[track_caller]
+    pub fn sqrt(self) -> Var<'g, T> {
+        self.map(f::Sqrt)
+    }
+
+    /// 1/√x.
+    #[track_caller]
+    pub fn rsqrt(self) -> Var<'g, T> {
+        self.map(f::Rsqrt)
+    }
+
+    /// 1/x.
+    #[track_caller]
+    pub fn recip(self) -> Var<'g, T> {
+        self.map(f::Recip)
+    }
+
+    /// x².
+    #[track_caller]
+    pub fn square(self) -> Var<'g, T> {
+        self.map(f::Square)
+    }
+
+    /// sin x, x in radians.
+    #[track_caller]
+    pub fn sin(self) -> Var<'g, T> {
+        self.map(f::Sin)
+    }
+
+    /// cos x, x in radians.
+    #[track_caller]
+    pub fn cos(self) -> Var<'g, T> {
+        self.map(f::Cos)
+    }
+
+    /// x to a fixed power.
+    #[track_caller]
+    pub fn powf(self, exponent: T) -> Var<'g, T> {
+        self.map(f::PowScalar(exponent))
+    }
+
+    /// x to the power of another value, with broadcasting. The gradient of the exponent exists for positive bases.
+    #[track_caller]
+    pub fn pow(self, exponent: Var<'g, T>) -> Var<'g, T> {
+        self.zip(exponent, f::Pow)
+    }
+
+    /// The larger of two, with broadcasting.
+    #[track_caller]
+    pub fn maximum(self, other: Var<'g, T>) -> Var<'g, T> {
+        self.zip(other, f::Max)
+    }
+
+    /// The smaller of two, with broadcasting.
+    #[track_caller]
+    pub fn minimum(self, other: Var<'g, T>) -> Var<'g, T> {
+        self.zip(other, f::Min)
+    }
+
+    /// x limited to `[low, high]`; the gradient passes where x is inside.
+    #[track_caller]
+    pub fn clamp(self, low: T, high: T) -> Var<'g, T> {
+        self.map(f::Clamp { low, high })
+    }
+
+    /// 1 where x > other, else 0. Its derivative is 0.
+    #[track_caller]
+    pub fn greater(self, other: Var<'g, T>) -> Var<'g, T> {
+        self.zip(other, f::Greater)
+    }
+
+    /// 1 where both are equal, else 0. Its derivative is 0.
+    #[track_caller]
+    pub fn equal(self, other: Var<'g, T>) -> Var<'g, T> {
+        self.zip(other, f::Equal)
+    }
+}

@@ -1,0 +1,144 @@
+//! Ops that work on each element alone: one input ([`Map`]) or two that broadcast ([`Zip`]).
+//!
+//! A new one is a function for the kernels ([`MapFn`] or [`ZipFn`]) and its derivative ([`Elementwise`] or
+//! [`ZipElementwise`]); shapes, threads, SIMD, in-place operands and broadcasting come with it.
+
+use super::reals;
+use crate::{Element, Gradient, Io, NodeRef, Op, OpError, StepContext, ValueType, Var};
+use alloc::{vec, vec::Vec};
+use bantam_core::{MAX_RANK, Shape, broadcast_shapes};
+use bantam_kernels::{Activation, MapFn, ZipFn, map, zip};
+use core::fmt::Debug;
+
+/// A function of one number and its derivative.
+pub trait Elementwise<T: Element>: MapFn<T> + Debug + Send + Sync + 'static {
+    /// The op's name.
+    const NAME: &'static str;
+
+    /// The same function as the epilogue of a matrix product or convolution, if it can be one.
+    const ACTIVATION: Option<Activation> = None;
+
+    /// dy · f′, recorded from x, y = f(x) and dy. Derivatives that need only y let the planner forget x.
+    fn derivative<'g>(self, x: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T>;
+}
+
+/// Applies a function to each element.
+#[derive(Clone, Copy, Debug)]
+pub struct Map<F>(pub F);
+
+impl<T: Element, F: Elementwise<T>> Op<T> for Map<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [x] = reals(F::NAME, inputs)?;
+        Ok(ValueType::real(x))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        map(&cx.kernels, self.0, io.span());
+    }
+
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        vec![self.0.derivative(node.input(0), node.output(), dy)]
+    }
+
+    fn in_place(&self, _operand: usize) -> bool {
+        true
+    }
+
+    fn as_activation(&self) -> Option<Activation> {
+        F::ACTIVATION
+    }
+}
+
+/// A function of two numbers and its derivatives.
+pub trait ZipElementwise<T: Element>: ZipFn<T> + Debug + Send + Sync + 'static {
+    /// The op's name.
+    const NAME: &'static str;
+
+    /// Whether it is the sum; sums of gradients can become accumulation.
+    const IS_SUM: bool = false;
+
+    /// dy · ∂f/∂a and dy · ∂f/∂b, of the output's shape; the sum over broadcast axes is taken for them.
+    fn derivatives<'g>(
+        self,
+        a: Var<'g, T>,
+        b: Var<'g, T>,
+        y: Var<'g, T>,
+        dy: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2];
+}
+
+/// Applies a function to pairs of elements, with NumPy's broadcasting.
+#[derive(Clone, Copy, Debug)]
+pub struct Zip<F>(pub F);
+
+/// The strides with which an operand of shape `shape` is read as if it had the shape `out`.
+pub(crate) fn broadcast_strides(shape: Shape, out: Shape) -> [usize; MAX_RANK] {
+    let mut strides = [0; MAX_RANK];
+    let own = shape.strides();
+    let missing = out.rank() - shape.rank();
+    for axis in 0..shape.rank() {
+        if shape[axis] != 1 {
+            strides[missing + axis] = own[axis];
+        }
+    }
+    strides
+}
+
+impl<T: Element, F: ZipElementwise<T>> Op<T> for Zip<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [left, right] = reals(F::NAME, inputs)?;
+        let broadcast = OpError::Broadcast { op: F::NAME, left, right };
+        broadcast_shapes(left, right).map(ValueType::real).ok_or(broadcast)
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let out = io.value.shape;
+        let strides = [0, 1].map(|i| broadcast_strides(io.inputs.value(i).shape, out));
+        let rank = out.rank();
+        let (a, b) = (io.arg(0, &strides[0][..rank]), io.arg(1, &strides[1][..rank]));
+        zip(&cx.kernels, self.0, out.dims(), a, b, io.output.real());
+    }
+
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        let (a, b) = (node.input(0), node.input(1));
+        let flows = self.0.derivatives(a, b, node.output(), dy);
+        let mut summed = Vec::with_capacity(2);
+        for (flow, input) in flows.into_iter().zip([a, b]) {
+            summed.push(match flow {
+                Gradient::Flow(flow) => flow.sum_to(input.shape()).into(),
+                other => other,
+            });
+        }
+        summed
+    }
+
+    fn in_place(&self, _operand: usize) -> bool {
+        true
+    }
+
+    fn is_sum(&self) -> bool {
+        F::IS_SUM
+    }
+}
+
+impl<'g, T: Element> Var<'g, T> {
+    /// Applies an elementwise function, built in or your own.
+    #[track_caller]
+    pub fn map(self, f: impl Elementwise<T>) -> Var<'g, T> {
+        self.apply(Map(f))
+    }
+
+    /// Applies an elementwise function of two operands, built in or your own, with broadcasting.
+    #[track_caller]
+    pub fn zip(self, other: Var<'g, T>, f: impl ZipElementwise<T>) -> Var<'g, T> {
+        self.graph.apply(Zip(f), &[self, other])
+    }
+}

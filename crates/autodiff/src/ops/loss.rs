@@ -1,0 +1,73 @@
+//! The mean squared error, fused, and where the gradient of a loss starts.
+
+use super::reals;
+use crate::{Element, Gradient, Io, NodeRef, Op, OpError, StepContext, ValueType, Var};
+use alloc::{vec, vec::Vec};
+use bantam_core::Shape;
+use bantam_kernels::{Arg, functions, sum_of_squares, zip};
+
+/// What the gradient of the loss starts from; see [`StepContext::loss_scale`].
+#[derive(Clone, Copy, Debug)]
+pub struct LossScale;
+
+impl<T: Element> Op<T> for LossScale {
+    fn name(&self) -> &'static str {
+        "loss_scale"
+    }
+
+    fn infer(&self, _inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        Ok(ValueType::real(Shape::SCALAR))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        io.output.real().fill(T::from_f64(cx.loss_scale));
+    }
+}
+
+fn same(op: &'static str, inputs: &[ValueType]) -> Result<Shape, OpError> {
+    let [x, target] = reals(op, inputs)?;
+    if x != target {
+        return Err(OpError::Shape { op, expected: x, got: target });
+    }
+    Ok(x)
+}
+
+/// Σ(x − target)² / n.
+#[derive(Clone, Copy, Debug)]
+struct MeanSquaredError;
+
+impl<T: Element> Op<T> for MeanSquaredError {
+    fn name(&self) -> &'static str {
+        "mean_squared_error"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        same("mean_squared_error", inputs)?;
+        Ok(ValueType::real(Shape::SCALAR))
+    }
+
+    fn scratch(&self, inputs: &[ValueType]) -> usize {
+        inputs[0].len()
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let len = io.scratch.len();
+        let (x, target) = (Arg::In(io.inputs.real(0), &[1]), Arg::In(io.inputs.real(1), &[1]));
+        zip(&cx.kernels, functions::Sub, &[len], x, target, io.scratch);
+        io.output.real().fill(sum_of_squares(&cx.kernels, io.scratch) / T::from_f64(len as f64));
+    }
+
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        let (x, target) = (node.input(0), node.input(1));
+        let dx = (x - target) * (dy * T::from_f64(2.0 / x.shape().len() as f64));
+        vec![dx.into(), (-dx).into()]
+    }
+}
+
+impl<'g, T: Element> Var<'g, T> {
+    /// The mean over all elements of (self − target)².
+    #[track_caller]
+    pub fn mean_squared_error(self, target: Var<'g, T>) -> Var<'g, T> {
+        self.graph.apply(MeanSquaredError, &[self, target])
+    }
+}

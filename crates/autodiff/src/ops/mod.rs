@@ -1,0 +1,59 @@
+//! The built-in operations, one file per family: shape rule, evaluation and derivative side by side.
+//!
+//! Most people never name these types: the methods of [`Var`](crate::Var) record them.
+
+mod activation;
+mod arithmetic;
+mod conv;
+mod dropout;
+mod elementwise;
+mod gather;
+mod loss;
+mod matmul;
+mod norm;
+mod pool;
+mod reduce;
+mod shape;
+mod softmax;
+
+pub use arithmetic::Add;
+pub use conv::{Conv2dOptions, ConvBackwardInput, ConvBackwardWeight, ConvForward};
+pub use dropout::Dropout;
+pub use elementwise::{Elementwise, Map, Zip, ZipElementwise};
+pub use gather::{GatherRows, ScatterAddRows};
+pub use loss::LossScale;
+pub use matmul::{Linear, MatMul};
+pub use norm::BatchNormStatistics;
+pub use pool::Pool2dOptions;
+pub use reduce::Reduction;
+pub use shape::{Axes, Copied, SliceRange};
+
+use crate::{Kind, OpError, ValueType};
+
+/// The `N` inputs of an op, all numbers.
+pub(crate) fn reals<const N: usize>(
+    op: &'static str,
+    inputs: &[ValueType],
+) -> Result<[bantam_core::Shape; N], OpError> {
+    expect(op, inputs, [Kind::Real; N])
+}
+
+/// The inputs of an op, of the given kinds.
+pub(crate) fn expect<const N: usize>(
+    op: &'static str,
+    inputs: &[ValueType],
+    kinds: [Kind; N],
+) -> Result<[bantam_core::Shape; N], OpError> {
+    let mut shapes = [bantam_core::Shape::SCALAR; N];
+    if inputs.len() != N {
+        let shape = inputs.first().map_or(bantam_core::Shape::SCALAR, |input| input.shape);
+        return Err(OpError::Count { op, what: "operands", expected: N, got: inputs.len(), shape });
+    }
+    for (operand, (input, expected)) in inputs.iter().zip(kinds).enumerate() {
+        if input.kind != expected {
+            return Err(OpError::Kind { op, operand, expected, got: input.kind });
+        }
+        shapes[operand] = input.shape;
+    }
+    Ok(shapes)
+}

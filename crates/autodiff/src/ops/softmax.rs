@@ -1,0 +1,195 @@
+//! Softmax, its logarithm, and cross-entropy fused with it.
+
+use super::{expect, reals};
+use crate::{Element, Gradient, Io, Kind, NodeRef, Op, OpError, StepContext, ValueType, Var};
+use alloc::{vec, vec::Vec};
+use bantam_core::Shape;
+use bantam_kernels as kernels;
+
+fn rows(shape: Shape) -> (usize, usize) {
+    let columns = shape.last();
+    (shape.len() / columns.max(1), columns)
+}
+
+/// Softmax over the last axis, or its logarithm.
+#[derive(Clone, Copy, Debug)]
+struct Softmax {
+    logarithm: bool,
+}
+
+impl<T: Element> Op<T> for Softmax {
+    fn name(&self) -> &'static str {
+        if self.logarithm { "log_softmax" } else { "softmax" }
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [x] = reals("softmax", inputs)?;
+        Ok(ValueType::real(x))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let (rows, columns) = rows(io.value.shape);
+        if self.logarithm {
+            kernels::log_softmax(&cx.kernels, rows, columns, io.span());
+        } else {
+            kernels::softmax(&cx.kernels, rows, columns, io.span());
+        }
+    }
+
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        vec![dy.graph.apply(SoftmaxBackward { logarithm: self.logarithm }, &[node.output(), dy]).into()]
+    }
+
+    fn in_place(&self, _operand: usize) -> bool {
+        true
+    }
+}
+
+/// dx from y and dy: y·(dy − Σ y·dy), or dy − eʸ·Σ dy for the logarithm.
+#[derive(Clone, Copy, Debug)]
+struct SoftmaxBackward {
+    logarithm: bool,
+}
+
+impl<T: Element> Op<T> for SoftmaxBackward {
+    fn name(&self) -> &'static str {
+        if self.logarithm { "log_softmax_backward" } else { "softmax_backward" }
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [y, dy] = reals("softmax_backward", inputs)?;
+        if y != dy {
+            return Err(OpError::Shape { op: "softmax_backward", expected: y, got: dy });
+        }
+        Ok(ValueType::real(y))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let (rows, columns) = rows(io.value.shape);
+        let (y, dy) = (io.inputs.real(0), io.inputs.real(1));
+        if self.logarithm {
+            kernels::log_softmax_backward(&cx.kernels, rows, columns, y, dy, io.output.real());
+        } else {
+            kernels::softmax_backward(&cx.kernels, rows, columns, y, dy, io.output.real());
+        }
+    }
+
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, g: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        let (y, dy) = (node.input(0), node.input(1));
+        let last = y.shape().rank().saturating_sub(1);
+        if self.logarithm {
+            // Of dy − eʸ·Σdy.
+            let total = dy.sum_keep(last);
+            let p = y.exp();
+            let ddy = g - (g * p).sum_keep(last);
+            return vec![(-(g * p * total)).into(), ddy.into()];
+        }
+        // Of y·(dy − Σ y·dy).
+        let inner = (y * dy).sum_keep(last);
+        let gy = (g * y).sum_keep(last);
+        let d_y = g * (dy - inner) - dy * gy;
+        let ddy = y * (g - gy);
+        vec![d_y.into(), ddy.into()]
+    }
+}
+
+/// The mean over rows of −ln softmax(logits)[label], computed without forming the softmax.
+#[derive(Clone, Copy, Debug)]
+struct CrossEntropy;
+
+fn check_labels(op: &'static str, logits: Shape, labels: Shape) -> Result<(), OpError> {
+    if logits.rank() < 1 {
+        return Err(OpError::Form { op, expected: "[..., classes] of its logits", got: logits });
+    }
+    let (rows, _) = rows(logits);
+    if labels.len() != rows {
+        return Err(OpError::Count {
+            op,
+            what: "labels, one for each row of logits",
+            expected: rows,
+            got: labels.len(),
+            shape: labels,
+        });
+    }
+    Ok(())
+}
+
+impl<T: Element> Op<T> for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [logits, labels] = expect("cross_entropy", inputs, [Kind::Real, Kind::Index])?;
+        check_labels("cross_entropy", logits, labels)?;
+        Ok(ValueType::real(Shape::SCALAR))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let (rows, columns) = rows(io.inputs.value(0).shape);
+        let (logits, labels) = (io.inputs.real(0), io.inputs.indices(1));
+        io.output.real().fill(kernels::cross_entropy(&cx.kernels, rows, columns, logits, labels));
+    }
+
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        let (logits, labels) = (node.input(0), node.input(1));
+        vec![dy.graph.apply(CrossEntropyBackward, &[logits, labels, dy]).into(), Gradient::Zero]
+    }
+}
+
+/// (softmax(logits) − one-hot(labels)) · dloss / rows.
+#[derive(Clone, Copy, Debug)]
+struct CrossEntropyBackward;
+
+impl<T: Element> Op<T> for CrossEntropyBackward {
+    fn name(&self) -> &'static str {
+        "cross_entropy_backward"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let kinds = [Kind::Real, Kind::Index, Kind::Real];
+        let [logits, labels, _] = expect("cross_entropy_backward", inputs, kinds)?;
+        check_labels("cross_entropy_backward", logits, labels)?;
+        Ok(ValueType::real(logits))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let (rows, columns) = rows(io.value.shape);
+        let (logits, labels) = (io.inputs.real(0), io.inputs.indices(1));
+        let dloss = io.inputs.real(2).first().copied().unwrap_or(T::zero());
+        kernels::cross_entropy_backward(&cx.kernels, rows, columns, logits, labels, dloss, io.output.real());
+    }
+
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, g: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        let (logits, labels, dloss) = (node.input(0), node.input(1), node.input(2));
+        let graph = g.graph;
+        let (rows, _) = rows(logits.shape());
+        let p = logits.softmax();
+        let dlogits = graph
+            .apply(SoftmaxBackward { logarithm: false }, &[p, g * dloss * T::from_f64(1.0 / rows as f64)]);
+        let ones = graph.full(dloss.shape(), T::one());
+        let unit = graph.apply(CrossEntropyBackward, &[logits, labels, ones]);
+        vec![dlogits.into(), Gradient::Zero, (g * unit).sum_all().reshape(dloss.shape()).into()]
+    }
+}
+
+impl<'g, T: Element> Var<'g, T> {
+    /// eˣ / Σ eˣ over the last axis, computed with the largest x subtracted.
+    #[track_caller]
+    pub fn softmax(self) -> Var<'g, T> {
+        self.apply(Softmax { logarithm: false })
+    }
+
+    /// x − ln Σ eˣ over the last axis: accurate where the softmax underflows.
+    #[track_caller]
+    pub fn log_softmax(self) -> Var<'g, T> {
+        self.apply(Softmax { logarithm: true })
+    }
+
+    /// The mean cross-entropy of logits `[..., classes]` and class indices, one per row; in nats. A label that is no
+    /// class gives NaN.
+    #[track_caller]
+    pub fn cross_entropy(self, labels: Var<'g, T>) -> Var<'g, T> {
+        self.graph.apply(CrossEntropy, &[self, labels])
+    }
+}

@@ -1,0 +1,1212 @@
+//! From a graph to a plan: which ops run in which order, and where in one arena every byte lies.
+//!
+//! The passes, in order: drop what no output needs; move activations into the epilogue of the op before them; turn sums
+//! of gradients into accumulation; place optimizer updates; find each value's first and last use; let outputs take the
+//! place of inputs that die; place what is left, the largest first, at the lowest free offset.
+//!
+//! Nothing here trusts itself: [`Plan::verify`] replays the plan over an empty arena and checks that every operand
+//! still holds the value that was meant.
+
+use crate::{
+    Element, Error, ErrorKind, Graph, Op, Shared, Slot, ValueType, Var,
+    graph::{Inner, ParameterSpec, Source},
+    ops::{Add, Copied, LossScale},
+};
+use alloc::{string::String, vec, vec::Vec};
+use bantam_core::{Optimizer, Shape};
+use core::{fmt, ops::Range};
+
+/// When the optimizer is applied to a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpdateOrder {
+    /// As soon as the parameter's gradient is complete and nothing reads the parameter any more: only one layer's
+    /// gradient is alive at a time.
+    #[default]
+    AsReady,
+    /// After the whole backward pass: all gradients are alive at once. Needed by global-norm clipping.
+    AtEnd,
+}
+
+/// One evaluation of an op.
+#[derive(Clone, Debug)]
+pub(crate) struct Instruction<T: Element> {
+    pub op: Shared<dyn Op<T>>,
+    pub inputs: Range<usize>,
+    pub output: Slot,
+    pub scratch: Slot,
+    pub accumulate: bool,
+    /// The node of the graph that it computes: an index into `names`.
+    pub node: u32,
+    /// What is written, for `verify`.
+    value: u32,
+    /// What is accumulated onto, for `verify`.
+    onto: Option<u32>,
+}
+
+/// One application of the optimizer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Update {
+    pub parameter: usize,
+    pub gradient: Slot,
+    value: u32,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step<T: Element> {
+    Compute(Instruction<T>),
+    Update(Update),
+}
+
+/// A parameter or buffer and where it lies.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Resident {
+    pub spec: ParameterSpec,
+    pub value: Slot,
+    pub state: Slot,
+    pub accumulator: Option<Slot>,
+}
+
+/// An input or output and where it lies.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Port {
+    pub name: String,
+    pub slot: Slot,
+    pub value: u32,
+}
+
+/// How many bytes of what a plan needs.
+///
+/// Parameters, buffers, optimizer state and inputs are always there. Activations, gradients, temporaries and scratch
+/// come and go and share memory: their numbers are the most that is alive at one time, each on its own, so they may add
+/// up to more than [`peak`](Self::peak).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Parameters, trainable and frozen.
+    pub parameters: usize,
+    /// Buffers such as running means.
+    pub buffers: usize,
+    /// What the optimizer keeps for each trainable parameter.
+    pub optimizer_state: usize,
+    /// Inputs and labels.
+    pub inputs: usize,
+    /// Values of the forward pass that the backward pass reads.
+    pub saved_activations: usize,
+    /// Gradients of parameters.
+    pub gradients: usize,
+    /// All other intermediate values: activations nobody saves, gradients of activations.
+    pub temporaries: usize,
+    /// Scratch memory of single ops.
+    pub scratch: usize,
+    /// The arena: everything above with its alignment, sharing memory where lifetimes allow.
+    pub peak: usize,
+    /// What the arena would be if nothing shared memory.
+    pub unshared: usize,
+    /// The layer and op at which the most is alive.
+    pub peak_at: String,
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = [
+            ("parameters", self.parameters),
+            ("buffers", self.buffers),
+            ("optimizer state", self.optimizer_state),
+            ("inputs", self.inputs),
+            ("saved activations", self.saved_activations),
+            ("gradients", self.gradients),
+            ("temporaries", self.temporaries),
+            ("scratch", self.scratch),
+        ];
+        for (name, bytes) in rows {
+            writeln!(f, "{name:<18}{bytes:>14} B")?;
+        }
+        writeln!(f, "{:<18}{:>14} B   at {}", "peak (arena)", self.peak, self.peak_at)?;
+        write!(f, "{:<18}{:>14} B", "without sharing", self.unshared)
+    }
+}
+
+/// What runs in which order and where everything lies: plain, comparable, printable data. Made by [`Graph::planner`].
+#[derive(Clone, Debug)]
+pub struct Plan<T: Element = f32> {
+    pub(crate) steps: Vec<Step<T>>,
+    /// Updates that wait for the end of an accumulation over micro-batches.
+    pub(crate) deferred: Vec<Update>,
+    pub(crate) slots: Vec<Slot>,
+    /// Which value each entry of `slots` is meant to hold.
+    values: Vec<u32>,
+    pub(crate) residents: Vec<Resident>,
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<Port>,
+    pub(crate) loss: Option<Port>,
+    /// The step that computes the loss.
+    pub(crate) loss_step: usize,
+    pub(crate) needs_global_norm: bool,
+    /// For every node: its op and its layer.
+    pub(crate) names: Vec<(String, String)>,
+    pub(crate) alignment: usize,
+    memory: Memory,
+}
+
+/// Settings of a plan to be. See [`Graph::planner`].
+pub struct Planner<'g, T: Element = f32> {
+    graph: &'g Graph<T>,
+    loss: Option<Var<'g, T>>,
+    outputs: Vec<(String, Var<'g, T>)>,
+    state_lens: Vec<usize>,
+    needs_global_norm: bool,
+    order: UpdateOrder,
+    micro_batches: bool,
+    share: bool,
+    alignment: usize,
+    residents: Option<Vec<Resident>>,
+}
+
+impl<T: Element> fmt::Debug for Planner<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Planner")
+            .field("loss", &self.loss)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Element> Graph<T> {
+    /// Starts a plan of what was recorded.
+    pub fn planner(&self) -> Planner<'_, T> {
+        let parameters = self.inner.borrow().parameters.len();
+        Planner {
+            graph: self,
+            loss: None,
+            outputs: Vec::new(),
+            state_lens: vec![0; parameters],
+            needs_global_norm: false,
+            order: UpdateOrder::AsReady,
+            micro_batches: false,
+            share: true,
+            alignment: 64,
+            residents: None,
+        }
+    }
+}
+
+impl<'g, T: Element> Planner<'g, T> {
+    /// Trains: differentiates `loss` with respect to every trainable parameter and updates them in each step.
+    #[must_use]
+    pub fn loss(mut self, loss: Var<'g, T>) -> Self {
+        self.loss = Some(loss);
+        self
+    }
+
+    /// Keeps a value to be read after a step. Outputs are numbered in the order of these calls.
+    #[must_use]
+    pub fn output(mut self, name: &str, value: Var<'g, T>) -> Self {
+        self.outputs.push((name.into(), value));
+        self
+    }
+
+    /// Reserves the state that `optimizer` needs, and keeps all gradients to the end if it needs their global norm.
+    #[must_use]
+    pub fn optimizer(mut self, optimizer: &impl Optimizer<T>) -> Self {
+        let inner = self.graph.inner.borrow();
+        self.state_lens = inner
+            .parameters
+            .iter()
+            .map(
+                |spec| if spec.trainable && !spec.buffer { optimizer.state_len(spec.shape.len()) } else { 0 },
+            )
+            .collect();
+        self.needs_global_norm = optimizer.needs_global_norm();
+        self
+    }
+
+    /// When parameters are updated. Default: [`UpdateOrder::AsReady`], unless the optimizer needs the global norm.
+    #[must_use]
+    pub fn update(mut self, order: UpdateOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// Adds up gradients over several steps ([`Session::accumulate`](crate::Session::accumulate)) before an update.
+    #[must_use]
+    pub fn micro_batches(mut self, accumulate: bool) -> Self {
+        self.micro_batches = accumulate;
+        self
+    }
+
+    /// Whether values whose lifetimes do not meet share memory. Default: yes. Without, every value has its own place:
+    /// the results are the same to the bit, which is how the planner is tested.
+    #[must_use]
+    pub fn share_memory(mut self, share: bool) -> Self {
+        self.share = share;
+        self
+    }
+
+    /// Every value starts at a multiple of this many bytes: a power of two from 8 to 64. Default: 64, a cache line; 8
+    /// saves memory on a microcontroller.
+    #[must_use]
+    pub fn alignment(mut self, bytes: usize) -> Self {
+        self.alignment = bytes.next_power_of_two().clamp(8, 64);
+        self
+    }
+
+    /// Puts parameters, buffers and optimizer state where `plan` has them, so that a session can
+    /// [swap](crate::Session::swap) the two. Implied for plans with the same parameters, optimizer and accumulation;
+    /// needed for a plan that only evaluates.
+    #[must_use]
+    pub fn same_memory_as(mut self, plan: &Plan<T>) -> Self {
+        self.residents = Some(plan.residents.clone());
+        self.alignment = plan.alignment;
+        self
+    }
+
+    /// Makes the plan.
+    ///
+    /// # Errors
+    /// The first mistake that was made while recording, or a gradient that cannot be had.
+    pub fn build(mut self) -> Result<Plan<T>, Error> {
+        let graph = self.graph;
+        graph.check()?;
+        if self.loss.is_none() && self.outputs.is_empty() {
+            return Err(Error { kind: ErrorKind::Empty, path: String::new(), location: None });
+        }
+        if self.needs_global_norm {
+            self.order = UpdateOrder::AtEnd;
+        }
+
+        let mut gradients = Vec::new();
+        if let Some(loss) = self.loss {
+            let trainable: Vec<usize> = {
+                let inner = graph.inner.borrow();
+                let specs = inner.parameters.iter().enumerate();
+                specs.filter(|(_, spec)| spec.trainable && !spec.buffer).map(|(index, _)| index).collect()
+            };
+            let wrt: Vec<Var<'g, T>> = trainable.iter().map(|&index| graph.parameter(index)).collect();
+            let seed = graph.apply(LossScale, &[]);
+            let found = graph.pull_back(loss, seed, &wrt)?;
+            gradients = trainable.into_iter().zip(found.iter().map(|var| var.id)).collect();
+        }
+        let inner = graph.inner.borrow();
+        Lowering::new(&inner, &self, gradients).finish(&self)
+    }
+}
+
+/// Where a value must lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    /// Wherever there is room.
+    Anywhere,
+    /// Where this parameter lies.
+    Parameter(usize),
+    /// Where the gradient of this parameter is accumulated.
+    Accumulator(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    ty: ValueType,
+    place: Place,
+    /// Must survive until the end of the step.
+    pinned: bool,
+    /// The value that this one is another view of, or itself.
+    root: u32,
+}
+
+enum Work<T: Element> {
+    Compute { op: Shared<dyn Op<T>>, inputs: Vec<u32>, output: u32, onto: Option<u32>, node: u32 },
+    Update { parameter: usize, gradient: u32 },
+}
+
+impl<T: Element> Work<T> {
+    /// The value that is computed.
+    fn writes(&self) -> Option<u32> {
+        match self {
+            Work::Compute { output, .. } => Some(*output),
+            Work::Update { .. } => None,
+        }
+    }
+
+    fn reads(&self) -> impl Iterator<Item = u32> {
+        let (inputs, extra): (&[u32], Option<u32>) = match self {
+            Work::Compute { inputs, onto, .. } => (inputs, *onto),
+            Work::Update { gradient, .. } => (&[], Some(*gradient)),
+        };
+        inputs.iter().copied().chain(extra)
+    }
+}
+
+/// The plan while it is being made.
+struct Lowering<T: Element> {
+    work: Vec<Work<T>>,
+    values: Vec<Value>,
+    residents: Vec<Resident>,
+    deferred: Vec<usize>,
+    inputs: Vec<(String, u32)>,
+    outputs: Vec<(String, u32)>,
+    loss: Option<u32>,
+    gradients: Vec<(usize, u32)>,
+    names: Vec<(String, String)>,
+    /// Nodes from here on belong to the backward pass.
+    backward_from: u32,
+}
+
+impl<T: Element> Lowering<T> {
+    fn new(inner: &Inner<T>, planner: &Planner<'_, T>, gradients: Vec<(usize, u32)>) -> Self {
+        let mut values: Vec<Value> = inner
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(id, node)| Value {
+                ty: node.value,
+                place: match node.source {
+                    Source::Parameter(index) => Place::Parameter(index),
+                    _ => Place::Anywhere,
+                },
+                pinned: matches!(node.source, Source::Input(_)),
+                root: id as u32,
+            })
+            .collect();
+        // Views: a reshape is its input under another name.
+        for (id, node) in inner.nodes.iter().enumerate() {
+            if let Source::Op(op) = &node.source
+                && op.is_alias()
+            {
+                values[id].root = values[node.inputs[0] as usize].root;
+            }
+        }
+        let residents = planner.residents.clone().unwrap_or_else(|| {
+            place_residents::<T>(
+                &inner.parameters,
+                &planner.state_lens,
+                planner.micro_batches,
+                planner.alignment,
+            )
+        });
+        let names = inner
+            .nodes
+            .iter()
+            .map(|node| (node.name().into(), inner.paths[node.path as usize].clone()))
+            .collect();
+        let mut lowering = Lowering {
+            work: Vec::new(),
+            values,
+            residents,
+            deferred: Vec::new(),
+            inputs: inner.inputs.iter().map(|&id| (inner.nodes[id as usize].name().into(), id)).collect(),
+            outputs: planner.outputs.iter().map(|(name, var)| (name.clone(), var.id)).collect(),
+            loss: planner.loss.map(|loss| loss.id),
+            gradients,
+            names,
+            backward_from: planner.loss.map_or(u32::MAX, |loss| loss.id + 1),
+        };
+        lowering.select(inner);
+        lowering
+    }
+
+    fn root(&self, value: u32) -> u32 {
+        self.values[value as usize].root
+    }
+
+    fn add_value(&mut self, ty: ValueType, place: Place) -> u32 {
+        let root = self.values.len() as u32;
+        self.values.push(Value { ty, place, pinned: false, root });
+        root
+    }
+
+    /// Takes over the ops that something needs, in the order of recording, which is a topological one.
+    fn select(&mut self, inner: &Inner<T>) {
+        let mut needed = vec![false; inner.nodes.len()];
+        let assigned = inner.assignments.iter().map(|&(_, value)| value);
+        let kept: Vec<u32> = self.outputs.iter().map(|&(_, id)| id).chain(self.loss).collect();
+        for id in kept.iter().copied().chain(self.gradients.iter().map(|&(_, id)| id)).chain(assigned) {
+            needed[id as usize] = true;
+        }
+        // Inputs come before their readers, so one sweep from the end reaches everything.
+        for id in (0..inner.nodes.len()).rev() {
+            if needed[id] {
+                inner.nodes[id].inputs.iter().for_each(|&input| needed[input as usize] = true);
+            }
+        }
+        for id in kept {
+            let root = self.root(id);
+            self.values[root as usize].pinned = true;
+        }
+        for (id, node) in inner.nodes.iter().enumerate().filter(|&(id, _)| needed[id]) {
+            if let Source::Op(op) = &node.source
+                && !op.is_alias()
+            {
+                let inputs = node.inputs.clone();
+                self.work.push(Work::Compute {
+                    op: op.clone(),
+                    inputs,
+                    output: id as u32,
+                    onto: None,
+                    node: id as u32,
+                });
+            }
+        }
+        for &(index, value) in &inner.assignments {
+            let output = self.add_value(self.values[value as usize].ty, Place::Parameter(index));
+            let op: Shared<dyn Op<T>> = Shared::new(Copied);
+            self.work.push(Work::Compute { op, inputs: vec![value], output, onto: None, node: value });
+        }
+    }
+
+    /// How often each root is read, views included; pinned roots count as read once more.
+    fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.values.len()];
+        for work in &self.work {
+            for value in work.reads() {
+                uses[self.root(value) as usize] += 1;
+            }
+        }
+        for (id, value) in self.values.iter().enumerate() {
+            uses[id] += usize::from(value.pinned);
+        }
+        for &(_, gradient) in &self.gradients {
+            uses[self.root(gradient) as usize] += 1;
+        }
+        uses
+    }
+
+    /// Moves an activation into the op whose only reader it is.
+    fn fuse_activations(&mut self) {
+        let uses = self.uses();
+        let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
+        let mut dead = vec![false; self.work.len()];
+        for (at, is_dead) in dead.iter_mut().enumerate() {
+            let Work::Compute { op, inputs, output, .. } = &self.work[at] else { continue };
+            let output = *output;
+            producer[output as usize] = Some(at);
+            let Some(activation) = op.as_activation() else { continue };
+            let input = inputs[0];
+            if self.root(input) != input || uses[input as usize] != 1 {
+                continue;
+            }
+            let Some(before) = producer[input as usize] else { continue };
+            if let Work::Compute { op, output: target, .. } = &mut self.work[before]
+                && let Some(fused) = op.with_activation(activation)
+            {
+                *op = fused;
+                *target = output;
+                producer[output as usize] = Some(before);
+                *is_dead = true;
+            }
+        }
+        self.drop_dead(&dead);
+    }
+
+    /// Turns `a + f(…)` into `a += f(…)` where `f` can do that and nobody else reads either of the two.
+    fn fuse_sums(&mut self) {
+        let uses = self.uses();
+        let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
+        let mut dead = vec![false; self.work.len()];
+        for at in 0..self.work.len() {
+            let Work::Compute { op, inputs, output, onto: None, .. } = &self.work[at] else { continue };
+            let output = *output;
+            producer[output as usize] = Some(at);
+            if !op.is_sum() {
+                continue;
+            }
+            let (a, b) = (inputs[0], inputs[1]);
+            let same = |x: u32| self.values[x as usize].ty == self.values[output as usize].ty;
+            if !same(a) || !same(b) || self.root(a) == self.root(b) {
+                continue;
+            }
+            for (onto, from) in [(a, b), (b, a)] {
+                let (onto_root, target) =
+                    (&self.values[self.root(onto) as usize], &self.values[output as usize]);
+                // A running sum over micro-batches may be written to; a parameter or an input may not.
+                let writable = match onto_root.place {
+                    Place::Anywhere => {
+                        !onto_root.pinned
+                            && uses[self.root(onto) as usize] == 1
+                            && producer[self.root(onto) as usize].is_some()
+                            && target.place == Place::Anywhere
+                    }
+                    place => matches!(place, Place::Accumulator(_)) && place == target.place,
+                };
+                let Some(source) = producer[self.root(from) as usize] else { continue };
+                let whole = self.values[self.root(from) as usize].ty == target.ty;
+                if !writable || !whole || uses[self.root(from) as usize] != 1 {
+                    continue;
+                }
+                let Work::Compute { op, inputs, onto: None, node, .. } = &self.work[source] else { continue };
+                if op.accumulates() {
+                    let (op, inputs, node) = (op.clone(), inputs.clone(), *node);
+                    self.work[at] = Work::Compute { op, inputs, output, onto: Some(onto), node };
+                    dead[source] = true;
+                    break;
+                }
+            }
+        }
+        self.drop_dead(&dead);
+    }
+
+    fn drop_dead(&mut self, dead: &[bool]) {
+        let mut at = 0;
+        self.work.retain(|_| {
+            at += 1;
+            !dead[at - 1]
+        });
+    }
+
+    /// Adds each gradient to its running sum, right where it is complete: later would keep alive what it is made from.
+    fn accumulate_gradients(&mut self) {
+        let mut sums: Vec<Vec<Work<T>>> = (0..=self.work.len()).map(|_| Vec::new()).collect();
+        for (parameter, gradient) in core::mem::take(&mut self.gradients) {
+            let ty = self.residents[parameter].value.value;
+            let before = self.add_value(ty, Place::Accumulator(parameter));
+            let after = self.add_value(ty, Place::Accumulator(parameter));
+            let root = self.root(gradient);
+            let complete =
+                self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
+            let op: Shared<dyn Op<T>> = Shared::new(Add::default());
+            let inputs = vec![before, gradient];
+            sums[complete].push(Work::Compute { op, inputs, output: after, onto: None, node: gradient });
+            self.deferred.push(parameter);
+        }
+        self.insert(sums);
+    }
+
+    /// Inserts `new[i]` before what is now work `i`.
+    fn insert(&mut self, new: Vec<Vec<Work<T>>>) {
+        let mut old = core::mem::take(&mut self.work).into_iter();
+        for group in new {
+            self.work.extend(group);
+            self.work.extend(old.next());
+        }
+    }
+
+    /// Places the optimizer's updates: after the gradient is complete and after the last read of the parameter.
+    fn place_updates(&mut self, order: UpdateOrder) {
+        // The optimizer may scribble over a gradient, so one that is read after the step, that belongs to two parameters
+        // or that is no value of its own (the gradient of a in a·b is b) is copied first.
+        let mut taken: Vec<u32> = Vec::new();
+        for entry in 0..self.gradients.len() {
+            let gradient = self.gradients[entry].1;
+            let root = self.root(gradient);
+            let computed = self.work.iter().any(|work| work.writes() == Some(root));
+            if self.values[root as usize].pinned || taken.contains(&root) || !computed {
+                let copy = self.add_value(self.values[gradient as usize].ty, Place::Anywhere);
+                let op: Shared<dyn Op<T>> = Shared::new(Copied);
+                self.work.push(Work::Compute {
+                    op,
+                    inputs: vec![gradient],
+                    output: copy,
+                    onto: None,
+                    node: gradient,
+                });
+                self.gradients[entry].1 = copy;
+            }
+            taken.push(root);
+        }
+
+        let mut ready: Vec<Vec<Work<T>>> = (0..=self.work.len()).map(|_| Vec::new()).collect();
+        for &(parameter, gradient) in &self.gradients {
+            let root = self.root(gradient);
+            let at = match order {
+                UpdateOrder::AtEnd => self.work.len(),
+                UpdateOrder::AsReady => {
+                    let matters = |work: &Work<T>| {
+                        work.writes() == Some(root)
+                            || work.reads().any(|value| {
+                                let read = self.root(value);
+                                read == root
+                                    || self.values[read as usize].place == Place::Parameter(parameter)
+                            })
+                    };
+                    self.work.iter().rposition(matters).map_or(0, |at| at + 1)
+                }
+            };
+            ready[at].push(Work::Update { parameter, gradient });
+        }
+        self.insert(ready);
+    }
+
+    fn finish(mut self, planner: &Planner<'_, T>) -> Result<Plan<T>, Error> {
+        self.fuse_activations();
+        if planner.micro_batches {
+            self.accumulate_gradients();
+        }
+        self.fuse_sums();
+        self.place_updates(planner.order);
+        Ok(self.allocate(planner))
+    }
+
+    /// Lifetimes, in-place operands, offsets.
+    fn allocate(self, planner: &Planner<'_, T>) -> Plan<T> {
+        let real = size_of::<T>();
+        let end = self.work.len();
+        let alignment = planner.alignment;
+
+        // The last read of every root.
+        let mut last_read: Vec<usize> = vec![0; self.values.len()];
+        for (at, work) in self.work.iter().enumerate() {
+            for value in work.reads() {
+                last_read[self.root(value) as usize] = at;
+            }
+        }
+        for (id, value) in self.values.iter().enumerate() {
+            if value.pinned {
+                last_read[id] = end;
+            }
+        }
+
+        // Storages: what occupies one place for one stretch of time, by a chain of values that follow each other.
+        let mut storages: Vec<Storage> = Vec::new();
+        let mut storage_of: Vec<Option<usize>> = vec![None; self.values.len()];
+        let mut lives: Vec<Life> = Vec::new();
+        for &(_, id) in &self.inputs {
+            let bytes = self.values[id as usize].ty.bytes(real);
+            storage_of[id as usize] = Some(storages.len());
+            storages.push(Storage { bytes, from: 0, to: end, offset: 0 });
+        }
+        let mut scratch_of: Vec<Option<(usize, usize)>> = vec![None; end];
+        for (at, work) in self.work.iter().enumerate() {
+            let Work::Compute { op, inputs, output, onto, node } = work else { continue };
+            let value = &self.values[*output as usize];
+            let types: Vec<ValueType> = inputs.iter().map(|&i| self.values[i as usize].ty).collect();
+            let elements = op.scratch(&types);
+            if elements > 0 {
+                scratch_of[at] = Some((storages.len(), elements));
+                storages.push(Storage { bytes: elements * real, from: at, to: at, offset: 0 });
+                lives.push(Life { what: Category::Scratch, bytes: elements * real, from: at, to: at });
+            }
+            if value.place != Place::Anywhere {
+                continue;
+            }
+            let bytes = value.ty.bytes(real);
+            let to = last_read[*output as usize].max(at);
+            let what = if self.gradients.iter().any(|&(_, g)| self.root(g) == *output) {
+                Category::Gradient
+            } else if *node < self.backward_from && self.read_by_backward(*output) {
+                Category::Saved
+            } else {
+                Category::Temporary
+            };
+            lives.push(Life { what, bytes, from: at, to });
+            let taken_over = onto.and_then(|onto| storage_of[self.root(onto) as usize]).or_else(|| {
+                if !planner.share {
+                    return None;
+                }
+                (0..inputs.len()).filter(|&i| op.in_place(i)).find_map(|i| {
+                    let root = self.root(inputs[i]);
+                    let dying = &self.values[root as usize];
+                    let free = dying.place == Place::Anywhere
+                        && !dying.pinned
+                        && last_read[root as usize] == at
+                        && types[i].bytes(real) == bytes
+                        && types[i].kind == value.ty.kind
+                        && inputs.iter().filter(|&&other| self.root(other) == root).count() == 1;
+                    if free { storage_of[root as usize] } else { None }
+                })
+            });
+            let storage = taken_over.unwrap_or_else(|| {
+                storages.push(Storage { bytes, from: at, to, offset: 0 });
+                storages.len() - 1
+            });
+            storages[storage].to = storages[storage].to.max(to);
+            storage_of[*output as usize] = Some(storage);
+        }
+
+        let resident_bytes =
+            self.residents.iter().map(Resident::end::<T>).max().unwrap_or(0).next_multiple_of(alignment);
+        let unshared =
+            resident_bytes + storages.iter().map(|s| s.bytes.next_multiple_of(alignment)).sum::<usize>();
+        let peak = place_storages(&mut storages, resident_bytes, alignment, planner.share);
+
+        let slot = |value: u32| -> Slot {
+            let ty = self.values[value as usize].ty;
+            let root = &self.values[self.root(value) as usize];
+            let offset = match root.place {
+                Place::Parameter(index) => self.residents[index].value.offset,
+                Place::Accumulator(index) => self.residents[index].accumulator.map_or(0, |slot| slot.offset),
+                Place::Anywhere => storage_of[self.root(value) as usize].map_or(0, |s| storages[s].offset),
+            };
+            Slot { offset, value: ty }
+        };
+        let port =
+            |(name, id): &(String, u32)| Port { name: name.clone(), slot: slot(*id), value: self.root(*id) };
+
+        let mut steps = Vec::with_capacity(end);
+        let (mut slots, mut values) = (Vec::new(), Vec::new());
+        for (at, work) in self.work.iter().enumerate() {
+            steps.push(match work {
+                Work::Update { parameter, gradient } => Step::Update(Update {
+                    parameter: *parameter,
+                    gradient: slot(*gradient),
+                    value: self.root(*gradient),
+                }),
+                Work::Compute { op, inputs, output, onto, node } => {
+                    let start = slots.len();
+                    slots.extend(inputs.iter().map(|&i| slot(i)));
+                    values.extend(inputs.iter().map(|&i| self.root(i)));
+                    let (offset, elements) = scratch_of[at]
+                        .map_or((0, 0), |(storage, elements)| (storages[storage].offset, elements));
+                    Step::Compute(Instruction {
+                        op: op.clone(),
+                        inputs: start..slots.len(),
+                        output: slot(*output),
+                        scratch: Slot { offset, value: ValueType::real(Shape::of([elements])) },
+                        accumulate: onto.is_some(),
+                        node: *node,
+                        value: *output,
+                        onto: onto.map(|onto| self.root(onto)),
+                    })
+                }
+            });
+        }
+        let loss = self.loss.map(|id| port(&("loss".into(), id)));
+        let loss_step = loss.as_ref().map_or(0, |loss| {
+            let writes = |step: &Step<T>| matches!(step, Step::Compute(i) if i.value == loss.value);
+            steps.iter().rposition(writes).unwrap_or(0)
+        });
+        let deferred = self.deferred.iter().map(|&parameter| Update {
+            parameter,
+            gradient: self.residents[parameter].accumulator.unwrap_or(self.residents[parameter].value),
+            value: u32::MAX,
+        });
+        let mut plan = Plan {
+            steps,
+            deferred: deferred.collect(),
+            slots,
+            values,
+            inputs: self.inputs.iter().map(port).collect(),
+            outputs: self.outputs.iter().map(port).collect(),
+            loss,
+            loss_step,
+            needs_global_norm: planner.needs_global_norm,
+            names: self.names,
+            alignment,
+            residents: self.residents,
+            memory: Memory { peak, unshared, ..Memory::default() },
+        };
+        plan.account(&lives);
+        plan
+    }
+
+    fn read_by_backward(&self, value: u32) -> bool {
+        self.work.iter().any(|work| match work {
+            Work::Compute { node, .. } if *node >= self.backward_from => {
+                work.reads().any(|r| self.root(r) == value)
+            }
+            _ => false,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Storage {
+    bytes: usize,
+    from: usize,
+    to: usize,
+    offset: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Category {
+    Saved,
+    Gradient,
+    Temporary,
+    Scratch,
+}
+
+/// How long one value is needed, for the accounts.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    what: Category,
+    bytes: usize,
+    from: usize,
+    to: usize,
+}
+
+/// Parameters first, then optimizer state, then running sums of gradients: the same for every plan over the same
+/// parameters, whatever its batch size.
+fn place_residents<T: Element>(
+    specs: &[ParameterSpec],
+    state_lens: &[usize],
+    accumulate: bool,
+    alignment: usize,
+) -> Vec<Resident> {
+    let mut offset = 0_usize;
+    let mut place = |shape: Shape| {
+        let slot = Slot { offset: offset.next_multiple_of(alignment), value: ValueType::real(shape) };
+        offset = slot.offset + slot.value.bytes(size_of::<T>());
+        slot
+    };
+    let values: Vec<Slot> = specs.iter().map(|spec| place(spec.shape)).collect();
+    let states: Vec<Slot> = state_lens.iter().map(|&len| place(Shape::of([len]))).collect();
+    let trains = |spec: &ParameterSpec| spec.trainable && !spec.buffer;
+    let sums: Vec<Option<Slot>> =
+        specs.iter().map(|spec| (accumulate && trains(spec)).then(|| place(spec.shape))).collect();
+    specs
+        .iter()
+        .zip(values.into_iter().zip(states).zip(sums))
+        .map(|(spec, ((value, state), accumulator))| Resident {
+            spec: spec.clone(),
+            value,
+            state,
+            accumulator,
+        })
+        .collect()
+}
+
+impl Resident {
+    fn end<T: Element>(&self) -> usize {
+        let end = |slot: &Slot| slot.offset + slot.value.bytes(size_of::<T>());
+        end(&self.value).max(end(&self.state)).max(self.accumulator.as_ref().map_or(0, end))
+    }
+}
+
+/// Greedy by size: the largest storage first, each at the lowest offset where it meets none that lives at the same
+/// time (Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020). Returns the end.
+fn place_storages(storages: &mut [Storage], start: usize, alignment: usize, share: bool) -> usize {
+    let mut order: Vec<usize> = (0..storages.len()).collect();
+    order.sort_by_key(|&s| (core::cmp::Reverse(storages[s].bytes), storages[s].from));
+    let mut placed: Vec<usize> = Vec::with_capacity(order.len());
+    let mut end = start;
+    for &s in &order {
+        let Storage { bytes, from, to, .. } = storages[s];
+        let mut offset = start;
+        // `placed` is kept sorted by offset.
+        for &other in &placed {
+            let o = &storages[other];
+            if share && (o.to < from || to < o.from) {
+                continue;
+            }
+            if offset + bytes <= o.offset {
+                break;
+            }
+            offset = offset.max((o.offset + o.bytes).next_multiple_of(alignment));
+        }
+        storages[s].offset = offset;
+        let position = placed.partition_point(|&other| storages[other].offset <= offset);
+        placed.insert(position, s);
+        end = end.max((offset + bytes).next_multiple_of(alignment));
+    }
+    end
+}
+
+/// A place where a plan contradicts itself. Finding one is a bug of the planner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VerifyError {
+    /// A step reads a value that something else has overwritten, or that was never written.
+    Lost {
+        /// The step.
+        step: usize,
+        /// The value's number.
+        value: u32,
+    },
+    /// A slot reaches over the end of the arena or is misaligned.
+    Outside {
+        /// The step.
+        step: usize,
+        /// The first byte.
+        offset: usize,
+    },
+    /// A step's scratch or output overlaps something that the step also uses.
+    Overlap {
+        /// The step.
+        step: usize,
+    },
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            VerifyError::Lost { step, value } => {
+                write!(f, "step {step} reads value {value}, which is not there any more")
+            }
+            VerifyError::Outside { step, offset } => {
+                write!(f, "step {step} uses byte {offset}, which is not usable")
+            }
+            VerifyError::Overlap { step } => write!(f, "step {step} writes over what it reads"),
+        }
+    }
+}
+
+impl core::error::Error for VerifyError {}
+
+impl<T: Element> Plan<T> {
+    /// How many bytes of what the plan needs.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The size of the arena in bytes: everything the plan will ever touch.
+    pub fn arena_bytes(&self) -> usize {
+        self.memory.peak
+    }
+
+    /// The alignment of the arena and of every value in it, in bytes.
+    pub fn alignment(&self) -> usize {
+        self.alignment
+    }
+
+    /// The number of steps: op evaluations and parameter updates.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The parameters and buffers, in the order of declaration.
+    pub fn parameters(&self) -> impl Iterator<Item = &ParameterSpec> {
+        self.residents.iter().map(|resident| &resident.spec)
+    }
+
+    /// The number of the input called `name`.
+    pub fn input(&self, name: &str) -> Option<usize> {
+        self.inputs.iter().position(|port| port.name == name)
+    }
+
+    /// The number of the output called `name`.
+    pub fn output(&self, name: &str) -> Option<usize> {
+        self.outputs.iter().position(|port| port.name == name)
+    }
+
+    /// The shape of input number `index`.
+    pub fn input_shape(&self, index: usize) -> Option<Shape> {
+        self.inputs.get(index).map(|port| port.slot.value.shape)
+    }
+
+    /// The shape of output number `index`.
+    pub fn output_shape(&self, index: usize) -> Option<Shape> {
+        self.outputs.get(index).map(|port| port.slot.value.shape)
+    }
+
+    fn account(&mut self, lives: &[Life]) {
+        let real = size_of::<T>();
+        let bytes = |slot: &Slot| slot.value.bytes(real);
+        for resident in &self.residents {
+            let of =
+                if resident.spec.buffer { &mut self.memory.buffers } else { &mut self.memory.parameters };
+            *of += bytes(&resident.value);
+            self.memory.optimizer_state += bytes(&resident.state);
+        }
+        let accumulators: usize =
+            self.residents.iter().filter_map(|r| r.accumulator.as_ref()).map(bytes).sum();
+        self.memory.inputs = self.inputs.iter().map(|port| bytes(&port.slot)).sum();
+        let mut most = 0;
+        for step in 0..self.steps.len() {
+            let alive = |what: Category| -> usize {
+                let now =
+                    lives.iter().filter(|life| life.what == what && life.from <= step && step <= life.to);
+                now.map(|life| life.bytes).sum()
+            };
+            let [saved, gradients, temporaries, scratch] =
+                [Category::Saved, Category::Gradient, Category::Temporary, Category::Scratch].map(alive);
+            let memory = &mut self.memory;
+            memory.saved_activations = memory.saved_activations.max(saved);
+            memory.gradients = memory.gradients.max(gradients);
+            memory.temporaries = memory.temporaries.max(temporaries);
+            memory.scratch = memory.scratch.max(scratch);
+            if saved + gradients + temporaries + scratch > most {
+                most = saved + gradients + temporaries + scratch;
+                memory.peak_at = match &self.steps[step] {
+                    Step::Compute(instruction) => {
+                        let (op, path) = &self.names[instruction.node as usize];
+                        if path.is_empty() { op.clone() } else { alloc::format!("{path} ({op})") }
+                    }
+                    Step::Update(update) => {
+                        alloc::format!("{} (update)", self.residents[update.parameter].spec.path)
+                    }
+                };
+            }
+        }
+        self.memory.gradients += accumulators;
+    }
+
+    /// Replays the plan over an empty arena and checks that every operand still holds the value that was meant, that
+    /// nothing leaves the arena and that no step writes over what it reads, except where its op allows that.
+    ///
+    /// Shares no code with the passes that made the plan.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn verify(&self) -> Result<(), VerifyError> {
+        let real = size_of::<T>();
+        // Who owns which bytes: (start, end, value). Few enough to scan.
+        let mut owners: Vec<(usize, usize, u32)> = Vec::new();
+        let range = |slot: &Slot| (slot.offset, slot.offset + slot.value.bytes(real));
+        let overlaps = |a: (usize, usize), b: (usize, usize)| a.0 < b.1 && b.0 < a.1;
+        let inside = |step: usize, slot: &Slot| {
+            let (start, stop) = range(slot);
+            let usable = stop <= self.memory.peak && start.is_multiple_of(self.alignment);
+            if usable || start == stop { Ok(()) } else { Err(VerifyError::Outside { step, offset: start }) }
+        };
+        let write = |owners: &mut Vec<(usize, usize, u32)>, slot: &Slot, value: u32| {
+            let (start, stop) = range(slot);
+            owners.retain(|&(s, e, _)| !overlaps((s, e), (start, stop)));
+            owners.push((start, stop, value));
+        };
+        let holds = |owners: &[(usize, usize, u32)], slot: &Slot, value: u32| {
+            let (start, stop) = range(slot);
+            start == stop || owners.iter().any(|&(s, e, v)| (s, e, v) == (start, stop, value))
+        };
+        // Residents are there from the beginning and nothing else may lie where they lie.
+        let residents: Vec<(usize, usize)> = self
+            .residents
+            .iter()
+            .flat_map(|r| [Some(r.value), Some(r.state), r.accumulator])
+            .flatten()
+            .map(|slot| range(&slot))
+            .filter(|(start, stop)| start < stop)
+            .collect();
+        for (i, &a) in residents.iter().enumerate() {
+            if a.1 > self.memory.peak || residents[..i].iter().any(|&b| overlaps(a, b)) {
+                return Err(VerifyError::Outside { step: 0, offset: a.0 });
+            }
+        }
+        for port in &self.inputs {
+            inside(0, &port.slot)?;
+            write(&mut owners, &port.slot, port.value);
+        }
+        let is_resident = |slot: &Slot| residents.contains(&range(slot));
+        let touches_resident = |slot: &Slot| residents.iter().any(|&r| overlaps(r, range(slot)));
+        let mut written: Vec<(usize, usize)> = Vec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Update(update) => {
+                    if !holds(&owners, &update.gradient, update.value) {
+                        return Err(VerifyError::Lost { step: at, value: update.value });
+                    }
+                    written.push(range(&self.residents[update.parameter].value));
+                }
+                Step::Compute(instruction) => {
+                    let inputs = &self.slots[instruction.inputs.clone()];
+                    let values = &self.values[instruction.inputs.clone()];
+                    let output = range(&instruction.output);
+                    for (operand, (slot, &value)) in inputs.iter().zip(values).enumerate() {
+                        inside(at, slot)?;
+                        // A resident holds its value until it is written, by an update, an assignment or a sum.
+                        let there = if is_resident(slot) {
+                            !written.contains(&range(slot))
+                        } else {
+                            holds(&owners, slot, value)
+                        };
+                        if !there {
+                            return Err(VerifyError::Lost { step: at, value });
+                        }
+                        let in_place = range(slot) == output && instruction.op.in_place(operand);
+                        if overlaps(range(slot), output) && !in_place {
+                            return Err(VerifyError::Overlap { step: at });
+                        }
+                        if overlaps(range(slot), range(&instruction.scratch)) {
+                            return Err(VerifyError::Overlap { step: at });
+                        }
+                    }
+                    inside(at, &instruction.output)?;
+                    inside(at, &instruction.scratch)?;
+                    if overlaps(output, range(&instruction.scratch)) || touches_resident(&instruction.scratch)
+                    {
+                        return Err(VerifyError::Overlap { step: at });
+                    }
+                    if let Some(onto) = instruction.onto
+                        && !is_resident(&instruction.output)
+                        && !holds(&owners, &instruction.output, onto)
+                    {
+                        return Err(VerifyError::Lost { step: at, value: onto });
+                    }
+                    if is_resident(&instruction.output) {
+                        written.push(output);
+                    } else if touches_resident(&instruction.output) {
+                        return Err(VerifyError::Overlap { step: at });
+                    } else {
+                        let (start, stop) = range(&instruction.scratch);
+                        owners.retain(|&(s, e, _)| !overlaps((s, e), (start, stop)));
+                        write(&mut owners, &instruction.output, instruction.value);
+                    }
+                }
+            }
+        }
+        for port in self.outputs.iter().chain(&self.loss) {
+            if !is_resident(&port.slot) && !holds(&owners, &port.slot, port.value) {
+                return Err(VerifyError::Lost { step: self.steps.len(), value: port.value });
+            }
+        }
+        Ok(())
+    }
+
+    /// A picture of the plan for Graphviz (`dot -Tsvg`): steps in order, operands as edges, offsets in the boxes.
+    pub fn to_dot(&self) -> String {
+        use fmt::Write;
+        let mut dot = String::from("digraph plan {\n  node [shape=record, fontname=\"sans-serif\"];\n");
+        let mut writer: Vec<(u32, usize)> = Vec::new();
+        // Writing to a String cannot fail.
+        for (at, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Compute(instruction) => {
+                    let (op, path) = &self.names[instruction.node as usize];
+                    let sign = if instruction.accumulate { "+=" } else { "=" };
+                    let Slot { offset, value } = instruction.output;
+                    let _ =
+                        writeln!(dot, "  s{at} [label=\"{{{at}: {op}|{path}|@{offset} {sign} {value}}}\"];");
+                    for value in &self.values[instruction.inputs.clone()] {
+                        if let Some((_, from)) = writer.iter().rev().find(|(written, _)| written == value) {
+                            let _ = writeln!(dot, "  s{from} -> s{at};");
+                        }
+                    }
+                    writer.push((instruction.value, at));
+                }
+                Step::Update(update) => {
+                    let path = &self.residents[update.parameter].spec.path;
+                    let _ = writeln!(
+                        dot,
+                        "  s{at} [label=\"{{{at}: update|{path}}}\", style=filled, fillcolor=khaki];"
+                    );
+                    if let Some((_, from)) = writer.iter().rev().find(|(written, _)| *written == update.value)
+                    {
+                        let _ = writeln!(dot, "  s{from} -> s{at};");
+                    }
+                }
+            }
+        }
+        dot.push_str("}\n");
+        dot
+    }
+}
+
+/// One step a line: `  3  @  4096 [32, 64]  = linear(@0, @1024, @2048)   hidden`.
+impl<T: Element> fmt::Display for Plan<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for port in &self.inputs {
+            writeln!(f, "       @{:<8} {} = input {}", port.slot.offset, port.slot.value, port.name)?;
+        }
+        for resident in &self.residents {
+            writeln!(
+                f,
+                "       @{:<8} {} = {}",
+                resident.value.offset, resident.value.value, resident.spec.path
+            )?;
+        }
+        for (at, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Compute(instruction) => {
+                    let Slot { offset, value } = instruction.output;
+                    let (op, path) = &self.names[instruction.node as usize];
+                    write!(
+                        f,
+                        "{at:>5}  @{offset:<8} {value} {}= {op}(",
+                        if instruction.accumulate { "+" } else { "" }
+                    )?;
+                    for (i, slot) in self.slots[instruction.inputs.clone()].iter().enumerate() {
+                        let place = if slot.offset == offset { " in place" } else { "" };
+                        write!(f, "{}@{}{place}", if i > 0 { ", " } else { "" }, slot.offset)?;
+                    }
+                    writeln!(f, "){}{path}", if path.is_empty() { "" } else { "   " })?;
+                }
+                Step::Update(update) => {
+                    let Resident { spec, value, .. } = &self.residents[update.parameter];
+                    writeln!(
+                        f,
+                        "{at:>5}  @{:<8} update {} with @{}",
+                        value.offset, spec.path, update.gradient.offset
+                    )?;
+                }
+            }
+        }
+        for port in self.outputs.iter().chain(&self.loss) {
+            writeln!(f, "       @{:<8} {} = output {}", port.slot.offset, port.slot.value, port.name)?;
+        }
+        write!(f, "{}", self.memory)
+    }
+}

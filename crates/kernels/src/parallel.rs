@@ -1,0 +1,63 @@
+//! Splits output among tasks: disjoint chunks, cut by lengths alone.
+
+use bantam_core::Context;
+use core::marker::PhantomData;
+
+/// Elements of simple work (a few operations each) that are worth a task of their own.
+pub const GRAIN: usize = 1 << 15;
+
+/// Calls `task(0)`, …, `task(tasks - 1)` on the executor of `cx`; a single task runs on the calling thread.
+pub fn for_each_task(cx: &Context<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
+    match tasks {
+        0 => {}
+        1 => task(0),
+        _ => cx.executor.run(tasks, &task),
+    }
+}
+
+/// Cuts `out` into chunks of `chunk` elements (the last may be shorter) and calls `task(index, chunk)` for each.
+///
+/// The cut depends on the two lengths alone. A `chunk` of 0 counts as 1.
+pub fn for_each_chunk<T: Send>(
+    cx: &Context<'_>,
+    out: &mut [T],
+    chunk: usize,
+    task: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let chunk = chunk.max(1);
+    let tasks = out.len().div_ceil(chunk);
+    let parts = Parts::new(out);
+    for_each_task(cx, tasks, |index| {
+        let start = index * chunk;
+        // SAFETY: task numbers differ, so the ranges are disjoint; each task number is run once.
+        task(index, unsafe { parts.range(start, chunk.min(parts.len - start)) });
+    });
+}
+
+/// A slice that tasks on several threads take disjoint parts of.
+pub(crate) struct Parts<'a, T> {
+    data: *mut T,
+    len: usize,
+    borrowed: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a part is handed to one task only (the obligation of `range`), which is sending `&mut [T]`.
+unsafe impl<T: Send> Sync for Parts<'_, T> {}
+
+impl<'a, T> Parts<'a, T> {
+    /// Borrows the whole slice.
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
+        Parts { data: slice.as_mut_ptr(), len: slice.len(), borrowed: PhantomData }
+    }
+
+    /// `len` elements from `start`, which must lie inside the slice.
+    ///
+    /// # Safety
+    /// While the returned part is alive, no other part that overlaps it is.
+    #[allow(clippy::mut_from_ref, reason = "disjointness is the caller's obligation")]
+    pub(crate) unsafe fn range(&self, start: usize, len: usize) -> &mut [T] {
+        crate::require(start <= self.len && len <= self.len - start);
+        // SAFETY: inside the slice (checked), alive for 'a, not aliased (the caller's obligation).
+        unsafe { core::slice::from_raw_parts_mut(self.data.add(start), len) }
+    }
+}

@@ -1,0 +1,338 @@
+//! The level AVX2 with FMA: one register of eight `f32`, or two registers of four `f64`.
+
+use super::scalar::{SQRT_HALF_32, SQRT_HALF_64};
+use super::{LANES, Simd, SimdOp, Vector};
+use bantam_core::{Level, LevelName};
+use core::arch::x86_64::*;
+use core::ops::{Add, Div, Mul, Neg, Sub};
+
+/// Proof that the CPU has AVX2 and FMA. `FUSED` says whether [`Vector::mul_add`] may round once.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2<const FUSED: bool>(());
+
+impl<const FUSED: bool> Avx2<FUSED> {
+    #[inline(always)]
+    pub(super) fn new(level: Level) -> Self {
+        debug_assert!(level.name() == LevelName::Avx2);
+        Avx2(())
+    }
+}
+
+impl<const FUSED: bool> Simd for Avx2<FUSED> {
+    type F32 = F32<FUSED>;
+    type F64 = F64<FUSED>;
+}
+
+/// Compiles `op` for AVX2 and FMA.
+#[inline(always)]
+pub(super) fn run<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
+    #[target_feature(enable = "avx2,fma")]
+    fn compiled<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
+        op.eval(token)
+    }
+    // SAFETY: the token proves that the CPU has both features.
+    unsafe { compiled(token, op) }
+}
+
+/// Compiles a closure for AVX2 and FMA (a multiply and an add in plain Rust are not contracted).
+#[inline(always)]
+pub(super) fn dispatch<R>(_: Avx2<false>, f: impl FnOnce() -> R) -> R {
+    #[target_feature(enable = "avx2,fma")]
+    fn compiled<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+    // SAFETY: the token proves that the CPU has both features.
+    unsafe { compiled(f) }
+}
+
+/// Eight `f32` in a register. A value exists only where a token did.
+#[derive(Clone, Copy, Debug)]
+pub struct F32<const FUSED: bool>(__m256);
+
+/// Eight `f64` in two registers. A value exists only where a token did.
+#[derive(Clone, Copy, Debug)]
+pub struct F64<const FUSED: bool>(__m256d, __m256d);
+
+/// An operator of both vectors from the two intrinsics.
+macro_rules! operator {
+    ($operator:ident, $method:ident, $single:ident, $double:ident) => {
+        impl<const FUSED: bool> $operator for F32<FUSED> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: a value of this type exists only where a token proved AVX2.
+                unsafe { F32($single(self.0, other.0)) }
+            }
+        }
+
+        impl<const FUSED: bool> $operator for F64<FUSED> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: a value of this type exists only where a token proved AVX2.
+                unsafe { F64($double(self.0, other.0), $double(self.1, other.1)) }
+            }
+        }
+    };
+}
+
+operator!(Add, add, _mm256_add_ps, _mm256_add_pd);
+operator!(Sub, sub, _mm256_sub_ps, _mm256_sub_pd);
+operator!(Mul, mul, _mm256_mul_ps, _mm256_mul_pd);
+operator!(Div, div, _mm256_div_ps, _mm256_div_pd);
+
+impl<const FUSED: bool> Neg for F32<FUSED> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F32(_mm256_xor_ps(self.0, _mm256_set1_ps(-0.0))) }
+    }
+}
+
+impl<const FUSED: bool> Neg for F64<FUSED> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            let sign = _mm256_set1_pd(-0.0);
+            F64(_mm256_xor_pd(self.0, sign), _mm256_xor_pd(self.1, sign))
+        }
+    }
+}
+
+impl<const FUSED: bool> F32<FUSED> {
+    #[inline(always)]
+    fn select<const COMPARISON: i32>(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F32(_mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<COMPARISON>(self.0, other.0))) }
+    }
+}
+
+impl<const FUSED: bool> F64<FUSED> {
+    #[inline(always)]
+    fn select<const COMPARISON: i32>(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            F64(
+                _mm256_blendv_pd(no.0, yes.0, _mm256_cmp_pd::<COMPARISON>(self.0, other.0)),
+                _mm256_blendv_pd(no.1, yes.1, _mm256_cmp_pd::<COMPARISON>(self.1, other.1)),
+            )
+        }
+    }
+}
+
+impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
+    #[inline(always)]
+    fn splat(_: Avx2<FUSED>, value: f32) -> Self {
+        // SAFETY: the token proves AVX2.
+        unsafe { F32(_mm256_set1_ps(value)) }
+    }
+
+    #[inline(always)]
+    fn load(_: Avx2<FUSED>, lanes: &[f32; LANES]) -> Self {
+        // SAFETY: the token proves AVX2, and the array has the eight elements that are read.
+        unsafe { F32(_mm256_loadu_ps(lanes.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: &mut [f32; LANES]) {
+        // SAFETY: a value of this type proves AVX2, and the array has the eight elements that are written.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    fn to_array(self) -> [f32; LANES] {
+        let mut lanes = [0.0; LANES];
+        self.store(&mut lanes);
+        lanes
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        if FUSED {
+            // SAFETY: a value of this type exists only where a token proved FMA.
+            unsafe { F32(_mm256_fmadd_ps(self.0, factor.0, term.0)) }
+        } else {
+            self * factor + term
+        }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F32(_mm256_max_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F32(_mm256_min_ps(self.0, other.0)) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F32(_mm256_sqrt_ps(self.0)) }
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F32(_mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0)) }
+    }
+
+    #[inline(always)]
+    fn if_less(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_LT_OQ>(other, yes, no)
+    }
+
+    #[inline(always)]
+    fn if_less_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_LE_OQ>(other, yes, no)
+    }
+
+    #[inline(always)]
+    fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_EQ_OQ>(other, yes, no)
+    }
+
+    #[inline(always)]
+    fn exp2_integer(self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
+            F32(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+        }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self) -> (Self, Self) {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            let bias = _mm256_set1_epi32(SQRT_HALF_32 as i32);
+            let moved = _mm256_sub_epi32(_mm256_castps_si256(self.0), bias);
+            let exponent = _mm256_cvtepi32_ps(_mm256_srai_epi32::<23>(moved));
+            let mantissa = _mm256_add_epi32(_mm256_and_si256(moved, _mm256_set1_epi32(0x007f_ffff)), bias);
+            (F32(_mm256_castsi256_ps(mantissa)), F32(exponent))
+        }
+    }
+}
+
+impl<const FUSED: bool> Vector<f64, Avx2<FUSED>> for F64<FUSED> {
+    #[inline(always)]
+    fn splat(_: Avx2<FUSED>, value: f64) -> Self {
+        // SAFETY: the token proves AVX2.
+        unsafe { F64(_mm256_set1_pd(value), _mm256_set1_pd(value)) }
+    }
+
+    #[inline(always)]
+    fn load(_: Avx2<FUSED>, lanes: &[f64; LANES]) -> Self {
+        // SAFETY: the token proves AVX2, and the array has the eight elements that are read.
+        unsafe { F64(_mm256_loadu_pd(lanes.as_ptr()), _mm256_loadu_pd(lanes.as_ptr().add(4))) }
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: &mut [f64; LANES]) {
+        // SAFETY: a value of this type proves AVX2, and the array has the eight elements that are written.
+        unsafe {
+            _mm256_storeu_pd(lanes.as_mut_ptr(), self.0);
+            _mm256_storeu_pd(lanes.as_mut_ptr().add(4), self.1);
+        }
+    }
+
+    #[inline(always)]
+    fn to_array(self) -> [f64; LANES] {
+        let mut lanes = [0.0; LANES];
+        self.store(&mut lanes);
+        lanes
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        if FUSED {
+            // SAFETY: a value of this type exists only where a token proved FMA.
+            unsafe {
+                F64(_mm256_fmadd_pd(self.0, factor.0, term.0), _mm256_fmadd_pd(self.1, factor.1, term.1))
+            }
+        } else {
+            self * factor + term
+        }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F64(_mm256_max_pd(self.0, other.0), _mm256_max_pd(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F64(_mm256_min_pd(self.0, other.0), _mm256_min_pd(self.1, other.1)) }
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { F64(_mm256_sqrt_pd(self.0), _mm256_sqrt_pd(self.1)) }
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            let sign = _mm256_set1_pd(-0.0);
+            F64(_mm256_andnot_pd(sign, self.0), _mm256_andnot_pd(sign, self.1))
+        }
+    }
+
+    #[inline(always)]
+    fn if_less(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_LT_OQ>(other, yes, no)
+    }
+
+    #[inline(always)]
+    fn if_less_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_LE_OQ>(other, yes, no)
+    }
+
+    #[inline(always)]
+    fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_EQ_OQ>(other, yes, no)
+    }
+
+    #[inline(always)]
+    fn exp2_integer(self) -> Self {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            let power = |x: __m256d| {
+                let exponent = _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(x));
+                let biased = _mm256_add_epi64(exponent, _mm256_set1_epi64x(1023));
+                _mm256_castsi256_pd(_mm256_slli_epi64::<52>(biased))
+            };
+            F64(power(self.0), power(self.1))
+        }
+    }
+
+    #[inline(always)]
+    fn split_exponent(self) -> (Self, Self) {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            let bias = _mm256_set1_epi64x(SQRT_HALF_64 as i64);
+            let split = |x: __m256d| {
+                let moved = _mm256_sub_epi64(_mm256_castpd_si256(x), bias);
+                // AVX2 has no conversion from 64-bit integers: the exponent lies in the high half, which is moved to
+                // the even 32-bit lanes and gathered.
+                let high = _mm256_srai_epi32::<20>(_mm256_srli_epi64::<32>(moved));
+                let packed = _mm256_permutevar8x32_epi32(high, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+                let exponent = _mm256_cvtepi32_pd(_mm256_castsi256_si128(packed));
+                let fraction = _mm256_and_si256(moved, _mm256_set1_epi64x(0x000f_ffff_ffff_ffff));
+                (_mm256_castsi256_pd(_mm256_add_epi64(fraction, bias)), exponent)
+            };
+            let ((m0, e0), (m1, e1)) = (split(self.0), split(self.1));
+            (F64(m0, m1), F64(e0, e1))
+        }
+    }
+}

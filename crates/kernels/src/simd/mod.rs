@@ -1,0 +1,190 @@
+//! Vectors of eight lanes at every level, and the door through which an algorithm reaches the CPU's instructions.
+//!
+//! An algorithm is written once, generic over a token [`Simd`], as a [`SimdOp`]; [`run`] picks the token from the
+//! [`Context`] and compiles the algorithm for each instruction set. The number of lanes is the same everywhere, so the
+//! order in which numbers are added is too. Another instruction set is one more thin file beside `avx2.rs`: a token
+//! with a private field, its two vector types, and an arm in [`run`] and [`dispatch`].
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
+mod scalar;
+
+use bantam_core::{Context, LevelName, Numerics, Real};
+use core::ops::{Add, Div, Mul, Neg, Sub};
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+pub use portable::Portable;
+pub use scalar::Scalar;
+
+/// The number of lanes of every vector, at every level and for both number types.
+pub const LANES: usize = 8;
+
+/// Proof that the CPU has an instruction set. Only [`run`] makes one.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// Eight `f32`.
+    type F32: Vector<f32, Self>;
+    /// Eight `f64`.
+    type F64: Vector<f64, Self>;
+}
+
+/// Eight lanes of `T`, computed with the instructions that the token `S` stands for.
+///
+/// Every operation is correctly rounded and therefore gives the same bits at every level, except
+/// [`mul_add`](Vector::mul_add), which a token for [`Numerics::Fast`] may fuse.
+pub trait Vector<T, S>:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    /// All lanes the same.
+    fn splat(simd: S, value: T) -> Self;
+
+    /// The lanes, first to last.
+    fn load(simd: S, lanes: &[T; LANES]) -> Self;
+
+    /// Writes the lanes, first to last.
+    fn store(self, lanes: &mut [T; LANES]);
+
+    /// The lanes as an array.
+    fn to_array(self) -> [T; LANES];
+
+    /// `self * factor + term`; rounded once if the token fuses, else twice.
+    fn mul_add(self, factor: Self, term: Self) -> Self;
+
+    /// Lanes of `self` where they are greater, else those of `other`: `other` also where either is NaN.
+    fn max(self, other: Self) -> Self;
+
+    /// Lanes of `self` where they are less, else those of `other`: `other` also where either is NaN.
+    fn min(self, other: Self) -> Self;
+
+    /// Square root.
+    fn sqrt(self) -> Self;
+
+    /// Absolute value: the sign bit cleared.
+    fn abs(self) -> Self;
+
+    /// `yes` where `self < other`, else `no` (also for NaN).
+    fn if_less(self, other: Self, yes: Self, no: Self) -> Self;
+
+    /// `yes` where `self <= other`, else `no` (also for NaN).
+    fn if_less_equal(self, other: Self, yes: Self, no: Self) -> Self;
+
+    /// `yes` where `self == other`, else `no` (also for NaN).
+    fn if_equal(self, other: Self, yes: Self, no: Self) -> Self;
+
+    /// `yes` where `self` is NaN, else `no`.
+    #[inline(always)]
+    fn if_nan(self, yes: Self, no: Self) -> Self {
+        self.if_equal(self, no, yes)
+    }
+
+    /// 2 to the power of `self`, for lanes that are integers whose power is a normal number.
+    fn exp2_integer(self) -> Self;
+
+    /// Splits positive, normal, finite lanes into (m, e) with `self = m * 2^e`, e an integer and m in
+    /// [sqrt(1/2), sqrt(2)) up to the rounding of the bounds.
+    fn split_exponent(self) -> (Self, Self);
+
+    /// Up to eight elements; the lanes beyond them are `fill`.
+    #[inline(always)]
+    fn load_partial(simd: S, from: &[T], fill: T) -> Self
+    where
+        T: Copy,
+    {
+        let mut lanes = [fill; LANES];
+        for (lane, x) in lanes.iter_mut().zip(from) {
+            *lane = *x;
+        }
+        Self::load(simd, &lanes)
+    }
+
+    /// Writes the first `to.len()` lanes, at most eight.
+    #[inline(always)]
+    fn store_partial(self, to: &mut [T])
+    where
+        T: Copy,
+    {
+        for (x, lane) in to.iter_mut().zip(self.to_array()) {
+            *x = lane;
+        }
+    }
+
+    /// Joins the lanes by a fixed tree: lane i with i + 4, then with i + 2, then with i + 1.
+    #[inline(always)]
+    fn tree(self, join: impl Fn(T, T) -> T) -> T
+    where
+        T: Copy,
+    {
+        let l = self.to_array();
+        let quad = [join(l[0], l[4]), join(l[1], l[5]), join(l[2], l[6]), join(l[3], l[7])];
+        join(join(quad[0], quad[2]), join(quad[1], quad[3]))
+    }
+}
+
+/// `f32` and `f64`, with their vectors and elementary functions. Sealed.
+pub trait Element: Real + sealed::Sealed {
+    /// Eight lanes of this type at the level `S`.
+    type Vector<S: Simd>: Vector<Self, S>;
+
+    /// eˣ. `f32`: at most 1 ulp wrong; `f64`: `libm` lane by lane.
+    fn exp_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// Natural logarithm.
+    fn ln_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// Hyperbolic tangent.
+    fn tanh_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// Logistic function 1 / (1 + e⁻ˣ).
+    fn sigmoid_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// Sine, from `libm` lane by lane.
+    fn sin_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// Cosine, from `libm` lane by lane.
+    fn cos_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// The error function, from `libm` lane by lane.
+    fn erf_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// `x` to the power of `y`, from `libm` lane by lane.
+    fn pow_lanes<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
+}
+
+pub(crate) mod sealed {
+    /// Keeps [`Element`](super::Element) to the two types that the kernels are written for.
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// An algorithm that is written once and compiled for every instruction set.
+///
+/// Implementations mark `eval` with `#[inline(always)]`, and so every helper that handles vectors: only what is inlined
+/// into [`run`]'s arm is compiled for the arm's instructions.
+pub trait SimdOp {
+    /// What it returns.
+    type Output;
+    /// The algorithm.
+    fn eval<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// Runs `op` with the token that `cx` names.
+#[inline]
+pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
+    match cx.level.name() {
+        LevelName::Scalar => op.eval(Scalar::new()),
+        #[cfg(target_arch = "x86_64")]
+        LevelName::Avx2 => match cx.numerics {
+            Numerics::Fast => avx2::run(Avx2::<true>::new(cx.level), op),
+            Numerics::Portable => avx2::run(Avx2::<false>::new(cx.level), op),
+        },
+        _ => op.eval(Portable::new()),
+    }
+}
+
+/// Runs a closure compiled for the level of `cx`, so that plain loops over slices vectorise for it.
+///
+/// A multiply and an add are never fused here: the bits are the same at every level. For long loops only, since the
+/// closure is compiled once more for each instruction set.
+#[inline]
+pub fn dispatch<R>(cx: &Context<'_>, f: impl FnOnce() -> R) -> R {
+    match cx.level.name() {
+        #[cfg(target_arch = "x86_64")]
+        LevelName::Avx2 => avx2::dispatch(Avx2::<false>::new(cx.level), f),
+        _ => f(),
+    }
+}

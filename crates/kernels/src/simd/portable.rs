@@ -1,0 +1,106 @@
+//! The portable level: 128-bit vectors in pairs through the crate `wide` (SSE2, NEON, wasm SIMD128, loops elsewhere).
+
+use super::scalar::Bits;
+use super::{LANES, Simd, Vector};
+use wide::{f32x8, f64x8};
+
+/// The vectors of `wide`, compiled for what every CPU of the target has.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable(());
+
+impl Portable {
+    #[inline(always)]
+    pub(super) fn new() -> Portable {
+        Portable(())
+    }
+}
+
+impl Simd for Portable {
+    type F32 = f32x8;
+    type F64 = f64x8;
+}
+
+/// The same delegation for the two types. `wide`'s own `mul_add`, `max` and `min` differ between targets, so they are
+/// composed here from operations that do not.
+macro_rules! delegate {
+    ($vector:ident, $element:ident) => {
+        impl Vector<$element, Portable> for $vector {
+            #[inline(always)]
+            fn splat(_: Portable, value: $element) -> Self {
+                $vector::splat(value)
+            }
+
+            #[inline(always)]
+            fn load(_: Portable, lanes: &[$element; LANES]) -> Self {
+                $vector::new(*lanes)
+            }
+
+            #[inline(always)]
+            fn store(self, lanes: &mut [$element; LANES]) {
+                *lanes = $vector::to_array(self);
+            }
+
+            #[inline(always)]
+            fn to_array(self) -> [$element; LANES] {
+                $vector::to_array(self)
+            }
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, term: Self) -> Self {
+                self * factor + term
+            }
+
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                self.simd_gt(other).bitselect(self, other)
+            }
+
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                self.simd_lt(other).bitselect(self, other)
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $vector::sqrt(self)
+            }
+
+            #[inline(always)]
+            fn abs(self) -> Self {
+                $vector::abs(self)
+            }
+
+            #[inline(always)]
+            fn if_less(self, other: Self, yes: Self, no: Self) -> Self {
+                self.simd_lt(other).bitselect(yes, no)
+            }
+
+            #[inline(always)]
+            fn if_less_equal(self, other: Self, yes: Self, no: Self) -> Self {
+                self.simd_le(other).bitselect(yes, no)
+            }
+
+            #[inline(always)]
+            fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
+                self.simd_eq(other).bitselect(yes, no)
+            }
+
+            #[inline(always)]
+            fn exp2_integer(self) -> Self {
+                $vector::new($vector::to_array(self).map(Bits::exp2_integer))
+            }
+
+            #[inline(always)]
+            fn split_exponent(self) -> (Self, Self) {
+                let lanes = $vector::to_array(self);
+                (
+                    $vector::new(lanes.map(|x| Bits::split_exponent(x).0)),
+                    $vector::new(lanes.map(|x| Bits::split_exponent(x).1)),
+                )
+            }
+        }
+    };
+}
+
+delegate!(f32x8, f32);
+delegate!(f64x8, f64);

@@ -1,0 +1,211 @@
+//! The scalar level: arrays of eight numbers and plain loops, the definition that the other levels must equal.
+
+use super::{LANES, Simd, Vector};
+use bantam_core::Real;
+use core::array::from_fn;
+use core::ops::{Add, Div, Mul, Neg, Sub};
+
+/// Plain loops; every CPU has them.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar(());
+
+impl Scalar {
+    #[inline(always)]
+    pub(super) fn new() -> Scalar {
+        Scalar(())
+    }
+}
+
+impl Simd for Scalar {
+    type F32 = Lanes<f32>;
+    type F64 = Lanes<f64>;
+}
+
+/// Eight numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Lanes<T>([T; LANES]);
+
+impl<T: Real> Lanes<T> {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(T, T) -> T) -> Self {
+        Lanes(from_fn(|i| f(self.0[i], other.0[i])))
+    }
+
+    #[inline(always)]
+    fn map(self, f: impl Fn(T) -> T) -> Self {
+        Lanes(from_fn(|i| f(self.0[i])))
+    }
+
+    #[inline(always)]
+    fn select(self, other: Self, yes: Self, no: Self, f: impl Fn(&T, &T) -> bool) -> Self {
+        Lanes(from_fn(|i| if f(&self.0[i], &other.0[i]) { yes.0[i] } else { no.0[i] }))
+    }
+}
+
+impl<T: Real> Add for Lanes<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+}
+
+impl<T: Real> Sub for Lanes<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+}
+
+impl<T: Real> Mul for Lanes<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+}
+
+impl<T: Real> Div for Lanes<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+}
+
+impl<T: Real> Neg for Lanes<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        self.map(|a| -a)
+    }
+}
+
+/// What differs between the two types: square root and the bits.
+pub trait Bits: Real {
+    /// Correctly rounded square root, without the standard library too.
+    fn square_root(self) -> Self;
+    /// See [`Vector::exp2_integer`].
+    fn exp2_integer(self) -> Self;
+    /// See [`Vector::split_exponent`].
+    fn split_exponent(self) -> (Self, Self);
+}
+
+impl Bits for f32 {
+    #[inline(always)]
+    fn square_root(self) -> f32 {
+        num_traits::Float::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn exp2_integer(self) -> f32 {
+        f32::from_bits(((self as i32 + 127) << 23) as u32)
+    }
+
+    #[inline(always)]
+    fn split_exponent(self) -> (f32, f32) {
+        // Moving sqrt(1/2) to exponent 0 makes the exponent field the e that is wanted.
+        let moved = self.to_bits().wrapping_sub(SQRT_HALF_32);
+        let exponent = (moved as i32) >> 23;
+        let mantissa = f32::from_bits((moved & 0x007f_ffff).wrapping_add(SQRT_HALF_32));
+        (mantissa, exponent as f32)
+    }
+}
+
+/// The bits of sqrt(1/2) as `f32`.
+pub(super) const SQRT_HALF_32: u32 = 0x3f35_04f3;
+/// The bits of sqrt(1/2) as `f64`.
+pub(super) const SQRT_HALF_64: u64 = 0x3fe6_a09e_667f_3bcd;
+
+impl Bits for f64 {
+    #[inline(always)]
+    fn square_root(self) -> f64 {
+        num_traits::Float::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn exp2_integer(self) -> f64 {
+        f64::from_bits(((self as i64 + 1023) << 52) as u64)
+    }
+
+    #[inline(always)]
+    fn split_exponent(self) -> (f64, f64) {
+        let moved = self.to_bits().wrapping_sub(SQRT_HALF_64);
+        let exponent = (moved as i64) >> 52;
+        let mantissa = f64::from_bits((moved & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF_64));
+        (mantissa, exponent as f64)
+    }
+}
+
+impl<T: Bits> Vector<T, Scalar> for Lanes<T> {
+    #[inline(always)]
+    fn splat(_: Scalar, value: T) -> Self {
+        Lanes([value; LANES])
+    }
+
+    #[inline(always)]
+    fn load(_: Scalar, lanes: &[T; LANES]) -> Self {
+        Lanes(*lanes)
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: &mut [T; LANES]) {
+        *lanes = self.0;
+    }
+
+    #[inline(always)]
+    fn to_array(self) -> [T; LANES] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        self * factor + term
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.select(other, self, other, T::gt)
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        self.select(other, self, other, T::lt)
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        self.map(T::square_root)
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.map(T::abs)
+    }
+
+    #[inline(always)]
+    fn if_less(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select(other, yes, no, T::lt)
+    }
+
+    #[inline(always)]
+    fn if_less_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select(other, yes, no, T::le)
+    }
+
+    #[inline(always)]
+    fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select(other, yes, no, T::eq)
+    }
+
+    #[inline(always)]
+    fn exp2_integer(self) -> Self {
+        self.map(T::exp2_integer)
+    }
+
+    #[inline(always)]
+    fn split_exponent(self) -> (Self, Self) {
+        (self.map(|x| x.split_exponent().0), self.map(|x| x.split_exponent().1))
+    }
+}

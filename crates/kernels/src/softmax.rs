@@ -1,0 +1,315 @@
+//! Softmax, log-softmax and cross-entropy over the rows of a matrix, with their gradients.
+
+use crate::elementwise::Span;
+use crate::parallel::{GRAIN, for_each_chunk};
+use crate::require;
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use bantam_core::Context;
+
+/// Rows per task.
+fn rows_per_task(columns: usize) -> usize {
+    // An exponential costs several times what `GRAIN` assumes.
+    (GRAIN / 4 / columns.max(1)).max(1)
+}
+
+/// The softmax of each row: e^(x − max) / Σ e^(x − max).
+///
+/// A row that holds NaN or ∞, or nothing but −∞, becomes NaN.
+pub fn softmax<T: Element>(cx: &Context<'_>, rows: usize, columns: usize, span: Span<'_, T>) {
+    require(span.len() == rows * columns);
+    let chunk = rows_per_task(columns) * columns;
+    span.for_each_chunk(cx, chunk, |_, span| run(cx, SoftmaxOp { columns, span, logarithm: false }));
+}
+
+/// The logarithm of the softmax of each row: x − max − ln Σ e^(x − max), without the overflow and the lost digits of
+/// taking the logarithm afterwards.
+pub fn log_softmax<T: Element>(cx: &Context<'_>, rows: usize, columns: usize, span: Span<'_, T>) {
+    require(span.len() == rows * columns);
+    let chunk = rows_per_task(columns) * columns;
+    span.for_each_chunk(cx, chunk, |_, span| run(cx, SoftmaxOp { columns, span, logarithm: true }));
+}
+
+struct SoftmaxOp<'a, T> {
+    columns: usize,
+    span: Span<'a, T>,
+    logarithm: bool,
+}
+
+impl<T: Element> SimdOp for SoftmaxOp<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let y = match self.span {
+            Span::InPlace(y) => y,
+            Span::Separate(x, y) => {
+                y.copy_from_slice(x);
+                y
+            }
+        };
+        for row in y.chunks_exact_mut(self.columns.max(1)) {
+            let max = greatest(simd, row);
+            if self.logarithm {
+                let shift = max + ln(simd, sum_of_exp(simd, row, max));
+                each(simd, row, |x| x - T::Vector::splat(simd, shift));
+            } else {
+                each(simd, row, |x| T::exp_lanes(simd, x - T::Vector::splat(simd, max)));
+                let sum = T::Vector::splat(simd, sum(simd, row));
+                each(simd, row, |x| x / sum);
+            }
+        }
+    }
+}
+
+/// `f` of every element, in place.
+#[inline(always)]
+fn each<T: Element, S: Simd>(simd: S, row: &mut [T], f: impl Fn(T::Vector<S>) -> T::Vector<S>) {
+    let (chunks, tail) = row.as_chunks_mut::<LANES>();
+    for x in chunks {
+        f(T::Vector::load(simd, x)).store(x);
+    }
+    if !tail.is_empty() {
+        f(T::Vector::load_partial(simd, tail, T::zero())).store_partial(tail);
+    }
+}
+
+/// The vectors of a row, the last one filled up with `fill`.
+#[inline(always)]
+fn fold<T: Element, S: Simd>(
+    simd: S,
+    row: &[T],
+    fill: T,
+    start: T,
+    f: impl Fn(T::Vector<S>, T::Vector<S>) -> T::Vector<S>,
+) -> T::Vector<S> {
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    let mut lanes = T::Vector::splat(simd, start);
+    for x in chunks {
+        lanes = f(lanes, T::Vector::load(simd, x));
+    }
+    if !tail.is_empty() {
+        lanes = f(lanes, T::Vector::load_partial(simd, tail, fill));
+    }
+    lanes
+}
+
+/// The greatest element; NaN if there is one.
+#[inline(always)]
+fn greatest<T: Element, S: Simd>(simd: S, row: &[T]) -> T {
+    let low = T::neg_infinity();
+    fold(simd, row, low, low, |m, x| m.if_nan(m, m.max(x)))
+        .tree(|a, b| if a > b || a.is_nan() { a } else { b })
+}
+
+#[inline(always)]
+fn sum<T: Element, S: Simd>(simd: S, row: &[T]) -> T {
+    fold(simd, row, T::zero(), T::zero(), |sum, x| sum + x).tree(|a, b| a + b)
+}
+
+/// Σ e^(x − max).
+#[inline(always)]
+fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], max: T) -> T {
+    let shift = T::Vector::splat(simd, max);
+    let lanes = fold(simd, row, T::neg_infinity(), T::zero(), |sum, x| sum + T::exp_lanes(simd, x - shift));
+    lanes.tree(|a, b| a + b)
+}
+
+#[inline(always)]
+fn ln<T: Element, S: Simd>(simd: S, x: T) -> T {
+    T::ln_lanes(simd, T::Vector::splat(simd, x)).to_array()[0]
+}
+
+/// The gradient through [`softmax`] from its output `y` and `dy`: y · (dy − Σ y·dy), row by row.
+pub fn softmax_backward<T: Element>(
+    cx: &Context<'_>,
+    rows: usize,
+    columns: usize,
+    y: &[T],
+    dy: &[T],
+    out: &mut [T],
+) {
+    backward(cx, rows, columns, y, dy, out, false);
+}
+
+/// The gradient through [`log_softmax`] from its output `y` and `dy`: dy − e^y · Σ dy, row by row.
+pub fn log_softmax_backward<T: Element>(
+    cx: &Context<'_>,
+    rows: usize,
+    columns: usize,
+    y: &[T],
+    dy: &[T],
+    out: &mut [T],
+) {
+    backward(cx, rows, columns, y, dy, out, true);
+}
+
+fn backward<T: Element>(
+    cx: &Context<'_>,
+    rows: usize,
+    columns: usize,
+    y: &[T],
+    dy: &[T],
+    out: &mut [T],
+    logarithm: bool,
+) {
+    let len = rows * columns;
+    require(y.len() == len && dy.len() == len && out.len() == len);
+    let chunk = rows_per_task(columns) * columns;
+    for_each_chunk(cx, out, chunk, |index, out| {
+        let start = index * chunk;
+        let (y, dy) = (&y[start..start + out.len()], &dy[start..start + out.len()]);
+        run(cx, BackwardOp { columns, y, dy, out, logarithm });
+    });
+}
+
+struct BackwardOp<'a, 'b, T> {
+    columns: usize,
+    y: &'a [T],
+    dy: &'a [T],
+    out: &'b mut [T],
+    logarithm: bool,
+}
+
+impl<T: Element> SimdOp for BackwardOp<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let columns = self.columns.max(1);
+        let rows = self.y.chunks_exact(columns).zip(self.dy.chunks_exact(columns));
+        for ((y, dy), out) in rows.zip(self.out.chunks_exact_mut(columns)) {
+            out.copy_from_slice(dy);
+            if self.logarithm {
+                let total = T::Vector::splat(simd, sum(simd, dy));
+                with(simd, out, y, |dy, y| dy - T::exp_lanes(simd, y) * total);
+            } else {
+                with(simd, out, y, |dy, y| dy * y);
+                let total = T::Vector::splat(simd, sum(simd, out));
+                out.copy_from_slice(dy);
+                with(simd, out, y, |dy, y| y * (dy - total));
+            }
+        }
+    }
+}
+
+/// out = f(out, x), element by element.
+#[inline(always)]
+fn with<T: Element, S: Simd>(
+    simd: S,
+    out: &mut [T],
+    x: &[T],
+    f: impl Fn(T::Vector<S>, T::Vector<S>) -> T::Vector<S>,
+) {
+    let (chunks, tail) = out.as_chunks_mut::<LANES>();
+    let (x, x_tail) = x.as_chunks::<LANES>();
+    for (out, x) in chunks.iter_mut().zip(x) {
+        f(T::Vector::load(simd, out), T::Vector::load(simd, x)).store(out);
+    }
+    if !tail.is_empty() {
+        let x = T::Vector::load_partial(simd, x_tail, T::zero());
+        f(T::Vector::load_partial(simd, tail, T::zero()), x).store_partial(tail);
+    }
+}
+
+/// The most pieces that the rows of a [`cross_entropy`] are cut into.
+const PIECES: usize = 64;
+
+/// The mean over the rows of `−ln softmax(logits)[label]`.
+///
+/// `logits` has shape [rows, columns], `labels` one class per row. A label that is no column gives NaN, and so do no
+/// rows at all.
+pub fn cross_entropy<T: Element>(
+    cx: &Context<'_>,
+    rows: usize,
+    columns: usize,
+    logits: &[T],
+    labels: &[u32],
+) -> T {
+    require(logits.len() == rows * columns && labels.len() == rows);
+    // Rows are added in order within a piece, and then the pieces: both fixed by the shape.
+    let piece = rows_per_task(columns).max(rows.div_ceil(PIECES));
+    let mut sums = [T::zero(); PIECES];
+    let sums = &mut sums[..rows.div_ceil(piece)];
+    for_each_chunk(cx, sums, 1, |index, sum| {
+        let (start, end) = (index * piece, rows.min((index + 1) * piece));
+        let logits = &logits[start * columns..end * columns];
+        sum[0] = run(cx, CrossEntropyOp { columns, logits, labels: &labels[start..end] });
+    });
+    let total = sums.iter().fold(T::zero(), |a, b| a + *b);
+    total / T::from_f64(rows as f64)
+}
+
+struct CrossEntropyOp<'a, T> {
+    columns: usize,
+    logits: &'a [T],
+    labels: &'a [u32],
+}
+
+impl<T: Element> SimdOp for CrossEntropyOp<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) -> T {
+        let mut total = T::zero();
+        for (row, &label) in self.labels.iter().enumerate() {
+            let logits = &self.logits[row * self.columns..][..self.columns];
+            let max = greatest(simd, logits);
+            let logarithm = ln(simd, sum_of_exp(simd, logits, max));
+            // (max − x) first: both are large where the logits are, and their difference is exact or nearly so.
+            total += logits.get(label as usize).map_or(T::nan(), |&x| (max - x) + logarithm);
+        }
+        total
+    }
+}
+
+/// The gradient of [`cross_entropy`] by the logits: (softmax − one-hot) · dloss / rows. The row of a label that is no
+/// column is NaN.
+#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
+pub fn cross_entropy_backward<T: Element>(
+    cx: &Context<'_>,
+    rows: usize,
+    columns: usize,
+    logits: &[T],
+    labels: &[u32],
+    dloss: T,
+    out: &mut [T],
+) {
+    require(logits.len() == rows * columns && labels.len() == rows && out.len() == logits.len());
+    let scale = dloss / T::from_f64(rows as f64);
+    let rows_per_task = rows_per_task(columns);
+    for_each_chunk(cx, out, rows_per_task * columns, |index, out| {
+        let start = index * rows_per_task;
+        let logits = &logits[start * columns..][..out.len()];
+        let labels = &labels[start..][..out.len() / columns];
+        run(cx, CrossEntropyBackwardOp { columns, logits, labels, scale, out });
+    });
+}
+
+struct CrossEntropyBackwardOp<'a, 'b, T> {
+    columns: usize,
+    logits: &'a [T],
+    labels: &'a [u32],
+    scale: T,
+    out: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for CrossEntropyBackwardOp<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let CrossEntropyBackwardOp { columns, logits, labels, scale, out } = self;
+        let rows = logits.chunks_exact(columns).zip(out.chunks_exact_mut(columns));
+        for ((logits, out), &label) in rows.zip(labels) {
+            out.copy_from_slice(logits);
+            let max = T::Vector::splat(simd, greatest(simd, logits));
+            each(simd, out, |x| T::exp_lanes(simd, x - max));
+            let factor = T::Vector::splat(simd, scale / sum(simd, out));
+            each(simd, out, |e| e * factor);
+            match out.get_mut(label as usize) {
+                Some(x) => *x -= scale,
+                None => out.fill(T::nan()),
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Moving data: strided copies and their transposes, rows by index, fill, copy and axpy.
+
+use crate::elementwise::Span;
+use crate::parallel::{GRAIN, for_each_chunk};
+use crate::require;
+use crate::simd::{Element, dispatch};
+use bantam_core::{Context, MAX_RANK};
+
+/// Every element of `out` becomes `value`.
+pub fn fill<T: Element>(cx: &Context<'_>, value: T, out: &mut [T]) {
+    for_each_chunk(cx, out, GRAIN, |_, out| out.fill(value));
+}
+
+/// out = x.
+pub fn copy<T: Element>(cx: &Context<'_>, x: &[T], out: &mut [T]) {
+    Span::Separate(x, out).for_each_chunk(cx, GRAIN, |_, span| {
+        if let Span::Separate(x, out) = span {
+            out.copy_from_slice(x);
+        }
+    });
+}
+
+/// y += alpha · x, rounded twice at every level.
+pub fn axpy<T: Element>(cx: &Context<'_>, alpha: T, x: &[T], y: &mut [T]) {
+    Span::Separate(x, y).for_each_chunk(cx, GRAIN, |_, span| {
+        dispatch(cx, || {
+            if let Span::Separate(x, y) = span {
+                for (x, y) in x.iter().zip(y) {
+                    *y += alpha * *x;
+                }
+            }
+        });
+    });
+}
+
+/// Row i of `out` is row `indices[i]` of `table`, whose rows have `width` elements; an index that is no row gives NaN.
+pub fn gather_rows<T: Element>(cx: &Context<'_>, table: &[T], width: usize, indices: &[u32], out: &mut [T]) {
+    require(out.len() == indices.len() * width);
+    let rows = (GRAIN / width.max(1)).max(1);
+    for_each_chunk(cx, out, rows * width, |task, out| {
+        for (out, index) in out.chunks_exact_mut(width).zip(&indices[task * rows..]) {
+            match table.chunks_exact(width).nth(*index as usize) {
+                Some(row) => out.copy_from_slice(row),
+                None => out.fill(T::nan()),
+            }
+        }
+    });
+}
+
+/// The transpose of [`gather_rows`]: adds row i of `dy` to row `indices[i]` of `dtable`, in order of i; an index that
+/// is no row adds nothing. `dtable` starts from 0, or from what it holds if `accumulate`.
+pub fn scatter_add_rows<T: Element>(
+    cx: &Context<'_>,
+    indices: &[u32],
+    width: usize,
+    dy: &[T],
+    dtable: &mut [T],
+    accumulate: bool,
+) {
+    require(dy.len() == indices.len() * width);
+    if !accumulate {
+        fill(cx, T::zero(), dtable);
+    }
+    if width == 0 {
+        return;
+    }
+    for (dy, index) in dy.chunks_exact(width).zip(indices) {
+        if let Some(row) = dtable.chunks_exact_mut(width).nth(*index as usize) {
+            for (row, dy) in row.iter_mut().zip(dy) {
+                *row += *dy;
+            }
+        }
+    }
+}
+
+/// A strided view of at most [`MAX_RANK`] axes, walked row by row.
+struct Walk<'a> {
+    shape: &'a [usize],
+    strides: &'a [isize],
+    offset: usize,
+}
+
+impl Walk<'_> {
+    /// Calls `f(index of the row, place of its first element)`; a row is the last axis.
+    fn for_each_row(&self, mut f: impl FnMut(usize, isize)) {
+        require(self.shape.len() == self.strides.len() && self.shape.len() <= MAX_RANK);
+        let outer = self.shape.len().saturating_sub(1);
+        let mut at = [0; MAX_RANK];
+        let mut place = self.offset as isize;
+        for row in 0..self.shape[..outer].iter().product() {
+            f(row, place);
+            for axis in (0..outer).rev() {
+                at[axis] += 1;
+                place += self.strides[axis];
+                if at[axis] < self.shape[axis] {
+                    break;
+                }
+                place -= self.strides[axis] * self.shape[axis] as isize;
+                at[axis] = 0;
+            }
+        }
+    }
+
+    /// Length and stride of the last axis.
+    fn row(&self) -> (usize, isize) {
+        (self.shape.last().copied().unwrap_or(1), self.strides.last().copied().unwrap_or(1))
+    }
+}
+
+/// `out[i, j, …] = x[offset + i·strides[0] + j·strides[1] + …]`; `out` has `shape` and is contiguous.
+///
+/// Strides count elements; negative ones walk backwards, 0 repeats. Permutation, slice, flip and broadcast are all
+/// this.
+pub fn copy_strided<T: Element>(
+    _cx: &Context<'_>,
+    shape: &[usize],
+    x: &[T],
+    offset: usize,
+    strides: &[isize],
+    out: &mut [T],
+) {
+    require(out.len() == shape.iter().product());
+    let walk = Walk { shape, strides, offset };
+    let (len, stride) = walk.row();
+    walk.for_each_row(|row, place| {
+        for (i, out) in out[row * len..][..len].iter_mut().enumerate() {
+            *out = x[(place + i as isize * stride) as usize];
+        }
+    });
+}
+
+/// The transpose of [`copy_strided`]: `dx[offset + i·strides[0] + …] += dy[i, …]`, in order of `dy`.
+pub fn add_strided<T: Element>(
+    _cx: &Context<'_>,
+    shape: &[usize],
+    dy: &[T],
+    dx: &mut [T],
+    offset: usize,
+    strides: &[isize],
+) {
+    require(dy.len() == shape.iter().product());
+    let walk = Walk { shape, strides, offset };
+    let (len, stride) = walk.row();
+    walk.for_each_row(|row, place| {
+        for (i, dy) in dy[row * len..][..len].iter().enumerate() {
+            dx[(place + i as isize * stride) as usize] += *dy;
+        }
+    });
+}
