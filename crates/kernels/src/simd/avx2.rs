@@ -19,6 +19,8 @@ impl<const FUSED: bool> Avx2<FUSED> {
 }
 
 impl<const FUSED: bool> Simd for Avx2<FUSED> {
+    // Of 16 registers: 12, two for B and one for A.
+    const ACCUMULATORS: usize = 12;
     type F32 = F32<FUSED>;
     type F64 = F64<FUSED>;
 }

@@ -23,6 +23,8 @@ pub const LANES: usize = 8;
 
 /// Proof that the CPU has an instruction set. Only [`run`] makes one.
 pub trait Simd: Copy + Send + Sync + 'static {
+    /// How many vectors of `f32` an inner loop can keep in registers as sums, beside its operands.
+    const ACCUMULATORS: usize;
     /// Eight `f32`.
     type F32: Vector<f32, Self>;
     /// Eight `f64`.

@@ -16,6 +16,8 @@ impl Portable {
 }
 
 impl Simd for Portable {
+    // Six pairs of the 16 registers that SSE2 has.
+    const ACCUMULATORS: usize = 6;
     type F32 = f32x8;
     type F64 = f64x8;
 }
