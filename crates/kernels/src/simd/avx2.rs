@@ -1,7 +1,7 @@
 //! The level AVX2 with FMA: one register of eight `f32`, or two registers of four `f64`.
 
-use super::scalar::{SQRT_HALF_32, SQRT_HALF_64};
-use super::{LANES, Simd, SimdOp, Vector};
+use super::scalar::SQRT_HALF;
+use super::{Exponent, LANES, Simd, SimdOp, Vector};
 use bantam_core::{Level, LevelName};
 use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Neg, Sub};
@@ -19,6 +19,8 @@ impl<const FUSED: bool> Avx2<FUSED> {
 }
 
 impl<const FUSED: bool> Simd for Avx2<FUSED> {
+    // Of 16 registers: 12, two for B and one for A.
+    const ACCUMULATORS: usize = 12;
     type F32 = F32<FUSED>;
     type F64 = F64<FUSED>;
 }
@@ -197,7 +199,9 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
         self.select::<_CMP_EQ_OQ>(other, yes, no)
     }
+}
 
+impl<const FUSED: bool> Exponent for F32<FUSED> {
     #[inline(always)]
     fn exp2_integer(self) -> Self {
         // SAFETY: a value of this type exists only where a token proved AVX2.
@@ -211,7 +215,7 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     fn split_exponent(self) -> (Self, Self) {
         // SAFETY: a value of this type exists only where a token proved AVX2.
         unsafe {
-            let bias = _mm256_set1_epi32(SQRT_HALF_32 as i32);
+            let bias = _mm256_set1_epi32(SQRT_HALF as i32);
             let moved = _mm256_sub_epi32(_mm256_castps_si256(self.0), bias);
             let exponent = _mm256_cvtepi32_ps(_mm256_srai_epi32::<23>(moved));
             let mantissa = _mm256_add_epi32(_mm256_and_si256(moved, _mm256_set1_epi32(0x007f_ffff)), bias);
@@ -301,38 +305,5 @@ impl<const FUSED: bool> Vector<f64, Avx2<FUSED>> for F64<FUSED> {
     #[inline(always)]
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
         self.select::<_CMP_EQ_OQ>(other, yes, no)
-    }
-
-    #[inline(always)]
-    fn exp2_integer(self) -> Self {
-        // SAFETY: a value of this type exists only where a token proved AVX2.
-        unsafe {
-            let power = |x: __m256d| {
-                let exponent = _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(x));
-                let biased = _mm256_add_epi64(exponent, _mm256_set1_epi64x(1023));
-                _mm256_castsi256_pd(_mm256_slli_epi64::<52>(biased))
-            };
-            F64(power(self.0), power(self.1))
-        }
-    }
-
-    #[inline(always)]
-    fn split_exponent(self) -> (Self, Self) {
-        // SAFETY: a value of this type exists only where a token proved AVX2.
-        unsafe {
-            let bias = _mm256_set1_epi64x(SQRT_HALF_64 as i64);
-            let split = |x: __m256d| {
-                let moved = _mm256_sub_epi64(_mm256_castpd_si256(x), bias);
-                // AVX2 has no conversion from 64-bit integers: the exponent lies in the high half, which is moved to
-                // the even 32-bit lanes and gathered.
-                let high = _mm256_srai_epi32::<20>(_mm256_srli_epi64::<32>(moved));
-                let packed = _mm256_permutevar8x32_epi32(high, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
-                let exponent = _mm256_cvtepi32_pd(_mm256_castsi256_si128(packed));
-                let fraction = _mm256_and_si256(moved, _mm256_set1_epi64x(0x000f_ffff_ffff_ffff));
-                (_mm256_castsi256_pd(_mm256_add_epi64(fraction, bias)), exponent)
-            };
-            let ((m0, e0), (m1, e1)) = (split(self.0), split(self.1));
-            (F64(m0, m1), F64(e0, e1))
-        }
     }
 }

@@ -1,0 +1,5 @@
+//! One battery for every level: each kernel against a naive oracle, on random shapes, with the same bits everywhere.
+
+mod gemm;
+mod math;
+mod support;
