@@ -153,6 +153,16 @@ impl<'a> Network<'a> {
         batch: usize,
     ) -> Result<(), Error> {
         batches.write_features(dataset, epoch, batch, self.session.input(FEATURES))?;
+        self.load_targets(batches, dataset, epoch, batch)
+    }
+
+    fn load_targets<S: Sampler, D: Dataset + ?Sized>(
+        &mut self,
+        batches: &Batches<S>,
+        dataset: &D,
+        epoch: u64,
+        batch: usize,
+    ) -> Result<(), Error> {
         match self.target {
             Target::Classes(_) => batches.write_labels(dataset, epoch, batch, self.session.indices(TARGETS))?,
             Target::Values(_) => batches.write_values(dataset, epoch, batch, self.session.input(TARGETS))?,
@@ -184,7 +194,7 @@ impl<'a> Network<'a> {
     /// The data.
     pub fn evaluate(&mut self, dataset: &(impl Dataset + ?Sized)) -> Result<Evaluation, Error> {
         let (mut loss, mut correct) = (0.0, 0);
-        self.for_each_batch(dataset, |network, _, rows| {
+        self.for_each_batch(dataset, true, |network, _, rows| {
             loss += f64::from(network.session.output(LOSS).first().copied().unwrap_or(f32::NAN)) * rows as f64;
             correct += network.correct().unwrap_or(0);
             Ok(())
@@ -194,7 +204,8 @@ impl<'a> Network<'a> {
         Ok(Evaluation { loss: loss / samples as f64, accuracy, samples })
     }
 
-    /// Calls `each` with the number of every sample and the model's output for it: logits or values.
+    /// Calls `each` with the number of every sample and the model's output for it: logits or values. Targets are not
+    /// asked for.
     ///
     /// # Errors
     /// The data.
@@ -203,7 +214,7 @@ impl<'a> Network<'a> {
         dataset: &(impl Dataset + ?Sized),
         mut each: impl FnMut(usize, &[f32]),
     ) -> Result<(), Error> {
-        self.for_each_batch(dataset, |network, start, rows| {
+        self.for_each_batch(dataset, false, |network, start, rows| {
             let output = network.session.output(PREDICTION);
             for (row, values) in output.chunks_exact((output.len() / rows).max(1)).enumerate() {
                 each(start + row, values);
@@ -215,6 +226,7 @@ impl<'a> Network<'a> {
     fn for_each_batch<D: Dataset + ?Sized>(
         &mut self,
         dataset: &D,
+        with_targets: bool,
         mut each: impl FnMut(&mut Self, usize, usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
         self.check_features(dataset)?;
@@ -222,7 +234,10 @@ impl<'a> Network<'a> {
         for batch in 0..batches.per_epoch() {
             let rows = batches.rows(batch);
             self.activate(Use { mode: Mode::Infer, rows }, None)?;
-            self.load(&batches, dataset, 0, batch)?;
+            batches.write_features(dataset, 0, batch, self.session.input(FEATURES))?;
+            if with_targets {
+                self.load_targets(&batches, dataset, 0, batch)?;
+            }
             self.session.run();
             each(self, batch * EVALUATION_ROWS, rows)?;
         }

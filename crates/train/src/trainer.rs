@@ -267,12 +267,16 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Trains on `train`.
+    /// Traces and plans the training without beginning it: the network with its fresh parameters and its training plan,
+    /// to look at [`summary`](Network::summary) and [`plan`](Network::plan), and to find out early what does not fit.
     ///
     /// # Errors
-    /// A setting, the data or the model does not fit; the loss is not finite; the checkpoint cannot be written or
-    /// belongs to another run.
-    pub fn fit<D: Dataset + ?Sized>(mut self, train: &D) -> Result<Trained<'a>, Error> {
+    /// A setting, the data or the model does not fit.
+    pub fn prepare<D: Dataset + ?Sized>(mut self, train: &D) -> Result<Network<'a>, Error> {
+        Ok(self.begin(train)?.network)
+    }
+
+    fn begin<D: Dataset + ?Sized>(&mut self, train: &D) -> Result<Begun<'a>, Error> {
         let micro = self.micro_batch.unwrap_or(self.batch);
         if self.batch == 0 {
             return Err(bantam_data::Error::ZeroBatch.into());
@@ -280,7 +284,6 @@ impl<'a> Trainer<'a> {
         if micro == 0 || !self.batch.is_multiple_of(micro) {
             return Err(Error::Setting { name: "the micro-batch", rule: "at least 1 and a divisor of the batch" });
         }
-        let parts = self.batch / micro;
         let len = train.len();
         let batches = Batches::new(Shuffled::new(self.seed), len, micro)?;
         let per_epoch = if self.drop_last { len / self.batch } else { len.div_ceil(self.batch) };
@@ -289,12 +292,14 @@ impl<'a> Trainer<'a> {
         }
         self.optimizer.set_run_length(self.epochs * per_epoch as u64, per_epoch as u64);
 
-        let classes = matches!(train.target(), Target::Classes(_));
         let loss = self.loss.take().unwrap_or_else(|| -> Box<LossFunction<'a>> {
-            if classes { Box::new(loss::cross_entropy) } else { Box::new(loss::mean_squared_error) }
+            match train.target() {
+                Target::Classes(_) => Box::new(loss::cross_entropy),
+                Target::Values(_) => Box::new(loss::mean_squared_error),
+            }
         });
-        let optimizer = &*self.optimizer;
-        let training = Training { optimizer, micro_batches: parts > 1 };
+        let parts = self.batch / micro;
+        let training = Training { optimizer: &*self.optimizer, micro_batches: parts > 1 };
         let params = core::mem::take(&mut self.params);
         let model = core::mem::replace(&mut self.model, Box::new(()));
         let first = Some((training, micro.min(len)));
@@ -302,13 +307,24 @@ impl<'a> Trainer<'a> {
         if let Some(validation) = self.validation {
             network.check_features(validation)?;
         }
-        let identity = state::Identity { seed: self.seed, batch: self.batch, samples: len };
+        network.params.clone().initialize(&mut network.session, self.seed);
+        Ok(Begun { network, batches, per_epoch, parts })
+    }
+
+    /// Trains on `train`.
+    ///
+    /// # Errors
+    /// A setting, the data or the model does not fit; the loss is not finite; the checkpoint cannot be written or
+    /// belongs to another run.
+    pub fn fit<D: Dataset + ?Sized>(mut self, train: &D) -> Result<Trained<'a>, Error> {
+        let Begun { mut network, batches, per_epoch, parts } = self.begin(train)?;
+        let optimizer = &*self.optimizer;
+        let training = Training { optimizer, micro_batches: parts > 1 };
+        let classes = matches!(train.target(), Target::Classes(_));
+        let identity = state::Identity { seed: self.seed, batch: self.batch, samples: train.len() };
         let mut progress = match self.resume.take() {
-            Some(bytes) => state::restore(&bytes, &mut network, &identity)?,
-            None => {
-                network.params.clone().initialize(&mut network.session, self.seed);
-                Progress::default()
-            }
+            Some(content) => state::restore(&content, &mut network, &identity)?,
+            None => Progress::default(),
         };
 
         let mut tell = |event: Event<'_>| match &mut self.observer {
@@ -377,6 +393,15 @@ impl<'a> Trainer<'a> {
         };
         Ok(Trained { network, history: progress.history, best_epoch, stop })
     }
+}
+
+/// Everything that is there before the first step.
+struct Begun<'a> {
+    network: Network<'a>,
+    batches: Batches<Shuffled>,
+    per_epoch: usize,
+    /// Micro-batches in a batch.
+    parts: usize,
 }
 
 /// One update from one batch, in as many parts as its micro-batches. Returns the batch's mean loss.
