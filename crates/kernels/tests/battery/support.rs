@@ -57,16 +57,16 @@ impl Random {
     }
 
     /// A whole number from `low` to `high`, both included.
-    pub fn from_to(&mut self, low: usize, high: usize) -> usize {
+    pub fn between(&mut self, low: usize, high: usize) -> usize {
         low + below(&mut self.0, (high - low + 1) as u32) as usize
     }
 
     pub fn coin(&mut self) -> bool {
-        self.from_to(0, 1) == 1
+        self.between(0, 1) == 1
     }
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.from_to(0, from.len() - 1)]
+        from[self.between(0, from.len() - 1)]
     }
 
     /// Numbers in [-1, 1).
