@@ -53,7 +53,7 @@ pub enum Activation {
 /// Rows of a tile.
 const TILE_ROWS: usize = 6;
 /// The most columns of a tile: two vectors.
-const TILE_COLUMNS: usize = 2 * LANES;
+pub(crate) const TILE_COLUMNS: usize = 2 * LANES;
 /// The longest stretch of k that a panel of B covers: 24 KiB of `f32`, half of a usual first-level cache.
 const PANEL_DEPTH: usize = 384;
 /// Rows of a block: with the depth of a panel, 288 KiB of A, which stays in a usual second-level cache.
@@ -83,11 +83,6 @@ impl Gemm {
         Blocks { rows, columns, row_blocks, column_blocks: self.n.div_ceil(columns) }
     }
 
-    /// The length of the stretches into which k is cut.
-    fn depth(&self) -> usize {
-        self.k.div_ceil(self.k.div_ceil(PANEL_DEPTH).max(1))
-    }
-
     /// Whether whole vectors of B may be read where they lie.
     fn reads_b_in_place(&self) -> bool {
         self.b_strides[1] == 1 && (self.m <= 2 * TILE_ROWS || self.k * self.b_strides[0] <= SMALL_B)
@@ -100,13 +95,18 @@ impl Gemm {
 
     /// The elements that a task copies at a time.
     fn panel_len(&self) -> usize {
-        self.depth() * TILE_COLUMNS
+        panel_depth(self.k) * TILE_COLUMNS
     }
 
     /// One more than the greatest index that is read with these strides.
     fn reach(rows: usize, columns: usize, strides: [usize; 2]) -> usize {
         if rows == 0 || columns == 0 { 0 } else { (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1 }
     }
+}
+
+/// The length of the stretches into which k is cut: equal ones, as far as that is possible.
+pub(crate) fn panel_depth(k: usize) -> usize {
+    k.div_ceil(k.div_ceil(PANEL_DEPTH).max(1))
 }
 
 /// How many elements of scratch [`gemm`] needs; 0 for small shapes.
@@ -167,7 +167,7 @@ pub fn gemm<T: Element>(
             Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place(), one_tile: m <= TILE_ROWS };
         // SAFETY: each task has its own panel.
         let buffer = unsafe { scratch.range(task * panel_len, panel_len) };
-        run(cx, Block { product, b, depth: gemm.depth(), buffer });
+        run(cx, Block { product, b, depth: panel_depth(k), buffer });
     });
 }
 
@@ -516,16 +516,5 @@ pub(crate) fn store<T: Element, S: Simd, V: Vector<T, S>>(vector: V, to: &mut [T
     match to.first_chunk_mut() {
         Some(lanes) => vector.store(lanes),
         None => vector.store_partial(to),
-    }
-}
-
-/// Applies an activation in place.
-pub(crate) fn activate<T: Element>(cx: &Context<'_>, activation: Activation, c: &mut [T]) {
-    use crate::elementwise::{Span, functions, map};
-    match activation {
-        Activation::Identity => {}
-        Activation::Relu => map(cx, functions::Relu, Span::InPlace(c)),
-        Activation::Sigmoid => map(cx, functions::Sigmoid, Span::InPlace(c)),
-        Activation::Tanh => map(cx, functions::Tanh, Span::InPlace(c)),
     }
 }

@@ -74,3 +74,12 @@ impl Random {
         (0..len).map(|_| T::from_f64(f64::from(unit_f32(&mut self.0)) * 2.0 - 1.0)).collect()
     }
 }
+
+/// Asserts that each element of `y` is within its bound of the exact one: (exact, bound) as an oracle in `f64` found.
+pub fn assert_within<T: Real>(what: &str, y: &[T], expected: &[(f64, f64)]) {
+    assert_eq!(y.len(), expected.len(), "{what}");
+    for (i, (y, (exact, bound))) in y.iter().zip(expected).enumerate() {
+        let error = (Real::to_f64(*y) - exact).abs();
+        assert!(error <= *bound, "{what}: element {i} is {y:e}, not {exact:e} ± {bound:e}");
+    }
+}
