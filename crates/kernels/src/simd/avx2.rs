@@ -23,17 +23,16 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
     const ACCUMULATORS: usize = 12;
     type F32 = F32<FUSED>;
     type F64 = F64<FUSED>;
-}
 
-/// Compiles `op` for AVX2 and FMA.
-#[inline(always)]
-pub(super) fn run<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
-    #[target_feature(enable = "avx2,fma")]
-    fn compiled<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
-        op.eval(token)
+    #[inline(always)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
+            op.eval(token)
+        }
+        // SAFETY: the token proves that the CPU has both features.
+        unsafe { compiled(self, op) }
     }
-    // SAFETY: the token proves that the CPU has both features.
-    unsafe { compiled(token, op) }
 }
 
 /// Compiles a closure for AVX2 and FMA (a multiply and an add in plain Rust are not contracted).
@@ -149,6 +148,35 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
         let mut lanes = [0.0; LANES];
         self.store(&mut lanes);
         lanes
+    }
+
+    #[inline(always)]
+    fn transpose(_: Avx2<FUSED>, rows: [Self; LANES]) -> [Self; LANES] {
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.0);
+        // SAFETY: the token proves AVX2.
+        unsafe {
+            // Pairs of rows, then quads, then the two halves of the registers.
+            let (a0, a1) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
+            let (a2, a3) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
+            let (a4, a5) = (_mm256_unpacklo_ps(r4, r5), _mm256_unpackhi_ps(r4, r5));
+            let (a6, a7) = (_mm256_unpacklo_ps(r6, r7), _mm256_unpackhi_ps(r6, r7));
+            let (b0, b1) = (_mm256_shuffle_ps::<0x44>(a0, a2), _mm256_shuffle_ps::<0xee>(a0, a2));
+            let (b2, b3) = (_mm256_shuffle_ps::<0x44>(a1, a3), _mm256_shuffle_ps::<0xee>(a1, a3));
+            let (b4, b5) = (_mm256_shuffle_ps::<0x44>(a4, a6), _mm256_shuffle_ps::<0xee>(a4, a6));
+            let (b6, b7) = (_mm256_shuffle_ps::<0x44>(a5, a7), _mm256_shuffle_ps::<0xee>(a5, a7));
+            let low = |a, b| F32(_mm256_permute2f128_ps::<0x20>(a, b));
+            let high = |a, b| F32(_mm256_permute2f128_ps::<0x31>(a, b));
+            [
+                low(b0, b4),
+                low(b1, b5),
+                low(b2, b6),
+                low(b3, b7),
+                high(b0, b4),
+                high(b1, b5),
+                high(b2, b6),
+                high(b3, b7),
+            ]
+        }
     }
 
     #[inline(always)]

@@ -11,6 +11,7 @@ mod portable;
 mod scalar;
 
 use bantam_core::{Context, LevelName, Numerics, Real};
+use core::array::from_fn;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 #[cfg(target_arch = "x86_64")]
@@ -29,6 +30,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type F32: Vector<f32, Self> + Exponent;
     /// Eight `f64`.
     type F64: Vector<f64, Self>;
+
+    /// Runs `op` as a function of its own: for long inner loops that several kernels share.
+    fn call<O: SimdOp>(self, op: O) -> O::Output;
 }
 
 /// Eight lanes of `T`, computed with the instructions that the token `S` stands for.
@@ -104,6 +108,17 @@ pub trait Vector<T, S>:
         }
     }
 
+    /// Lane j of vector i becomes lane i of vector j.
+    #[inline(always)]
+    fn transpose(simd: S, rows: [Self; LANES]) -> [Self; LANES]
+    where
+        T: Copy,
+        S: Copy,
+    {
+        let rows = rows.map(Self::to_array);
+        from_fn(|i| Self::load(simd, &from_fn(|j| rows[j][i])))
+    }
+
     /// Joins the lanes by a fixed tree: lane i with i + 4, then with i + 2, then with i + 1.
     #[inline(always)]
     fn tree(self, join: impl Fn(T, T) -> T) -> T
@@ -174,8 +189,8 @@ pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
         LevelName::Scalar => op.eval(Scalar::new()),
         #[cfg(target_arch = "x86_64")]
         LevelName::Avx2 => match cx.numerics {
-            Numerics::Fast => avx2::run(Avx2::<true>::new(cx.level), op),
-            Numerics::Portable => avx2::run(Avx2::<false>::new(cx.level), op),
+            Numerics::Fast => Avx2::<true>::new(cx.level).call(op),
+            Numerics::Portable => Avx2::<false>::new(cx.level).call(op),
         },
         _ => op.eval(Portable::new()),
     }

@@ -1,7 +1,7 @@
 //! The portable level: 128-bit vectors in pairs through the crate `wide` (SSE2, NEON, wasm SIMD128, loops elsewhere).
 
 use super::scalar::{exp2_integer, split_exponent};
-use super::{Exponent, LANES, Simd, Vector};
+use super::{Exponent, LANES, Simd, SimdOp, Vector};
 use wide::{f32x8, f64x8};
 
 /// The vectors of `wide`, compiled for what every CPU of the target has.
@@ -20,6 +20,11 @@ impl Simd for Portable {
     const ACCUMULATORS: usize = 6;
     type F32 = f32x8;
     type F64 = f64x8;
+
+    #[inline(never)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        op.eval(self)
+    }
 }
 
 /// The same delegation for the two types. `wide`'s own `mul_add`, `max` and `min` differ between targets, so they are

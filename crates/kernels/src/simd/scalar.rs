@@ -1,6 +1,6 @@
 //! The scalar level: arrays of eight numbers and plain loops, the definition that the other levels must equal.
 
-use super::{Exponent, LANES, Simd, Vector};
+use super::{Exponent, LANES, Simd, SimdOp, Vector};
 use bantam_core::Real;
 use core::array::from_fn;
 use core::ops::{Add, Div, Mul, Neg, Sub};
@@ -21,6 +21,11 @@ impl Simd for Scalar {
     const ACCUMULATORS: usize = 6;
     type F32 = Lanes<f32>;
     type F64 = Lanes<f64>;
+
+    #[inline(never)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        op.eval(self)
+    }
 }
 
 /// Eight numbers.

@@ -17,10 +17,10 @@ struct Case<T> {
 impl<T: Element> Case<T> {
     fn new(random: &mut Random, m: usize, n: usize, k: usize) -> Case<T> {
         // Row-major, transposed, or a view of something wider.
-        let mut strides = |rows: usize, columns: usize| match random.from_to(0, 2) {
+        let mut strides = |rows: usize, columns: usize| match random.between(0, 2) {
             0 => [columns, 1],
             1 => [1, rows],
-            _ => [columns + random.from_to(0, 9), 1],
+            _ => [columns + random.between(0, 9), 1],
         };
         let gemm = Gemm { m, n, k, a_strides: strides(m, k), b_strides: strides(k, n) };
         let reach = |rows: usize, columns: usize, [row, column]: [usize; 2]| {
@@ -97,11 +97,11 @@ impl<T: Element> Case<T> {
 fn random_small_shapes() {
     let mut random = Random::new(1);
     for _ in 0..150 {
-        let (m, n, k) = (random.from_to(1, 33), random.from_to(1, 40), random.from_to(0, 50));
+        let (m, n, k) = (random.between(1, 33), random.between(1, 40), random.between(0, 50));
         Case::<f32>::new(&mut random, m, n, k).check();
     }
     for _ in 0..40 {
-        let (m, n, k) = (random.from_to(1, 20), random.from_to(1, 20), random.from_to(0, 20));
+        let (m, n, k) = (random.between(1, 20), random.between(1, 20), random.between(0, 20));
         Case::<f64>::new(&mut random, m, n, k).check();
     }
 }

@@ -57,20 +57,29 @@ impl Random {
     }
 
     /// A whole number from `low` to `high`, both included.
-    pub fn from_to(&mut self, low: usize, high: usize) -> usize {
+    pub fn between(&mut self, low: usize, high: usize) -> usize {
         low + below(&mut self.0, (high - low + 1) as u32) as usize
     }
 
     pub fn coin(&mut self) -> bool {
-        self.from_to(0, 1) == 1
+        self.between(0, 1) == 1
     }
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.from_to(0, from.len() - 1)]
+        from[self.between(0, from.len() - 1)]
     }
 
     /// Numbers in [-1, 1).
     pub fn vec<T: Real>(&mut self, len: usize) -> Vec<T> {
         (0..len).map(|_| T::from_f64(f64::from(unit_f32(&mut self.0)) * 2.0 - 1.0)).collect()
+    }
+}
+
+/// Asserts that each element of `y` is within its bound of the exact one: (exact, bound) as an oracle in `f64` found.
+pub fn assert_within<T: Real>(what: &str, y: &[T], expected: &[(f64, f64)]) {
+    assert_eq!(y.len(), expected.len(), "{what}");
+    for (i, (y, (exact, bound))) in y.iter().zip(expected).enumerate() {
+        let error = (Real::to_f64(*y) - exact).abs();
+        assert!(error <= *bound, "{what}: element {i} is {y:e}, not {exact:e} ± {bound:e}");
     }
 }
