@@ -29,7 +29,7 @@ const TOP_OPTIONAL: [&str; 3] = ["fuzz", "target", "runs"];
 pub(crate) fn stage(workspace: &Workspace) -> Outcome {
     let complaints = match complaints(workspace) {
         Ok(complaints) => complaints,
-        Err(error) => return Outcome::Failed(error.to_string()),
+        Err(error) => return Outcome::Failed(error),
     };
     for complaint in &complaints {
         println!("{complaint}");
@@ -41,9 +41,10 @@ pub(crate) fn stage(workspace: &Workspace) -> Outcome {
     }
 }
 
-fn complaints(workspace: &Workspace) -> io::Result<Vec<String>> {
-    let mut complaints = top_level(&names(&workspace.root)?);
-    walk(&workspace.root, &workspace.root, &mut complaints)?;
+fn complaints(workspace: &Workspace) -> Result<Vec<String>, String> {
+    let unreadable = |error: io::Error| format!("a folder or file of the workspace cannot be read: {error}");
+    let mut complaints = top_level(&names(&workspace.root).map_err(unreadable)?);
+    walk(&workspace.root, &workspace.root, &mut complaints).map_err(unreadable)?;
     complaints.extend(houses::check(workspace)?);
     Ok(complaints)
 }

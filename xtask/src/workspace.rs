@@ -1,7 +1,7 @@
 //! The workspace as cargo sees it: its packages, their features and what they depend on.
 
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,6 +9,8 @@ use std::process::Command;
 pub(crate) struct Package {
     /// The package's name, such as `bantam-core`.
     pub(crate) name: String,
+    /// Its version, such as `0.1.0`.
+    pub(crate) version: String,
     /// The folder that holds its `Cargo.toml`.
     pub(crate) folder: PathBuf,
     /// The names of its cargo features, sorted.
@@ -44,10 +46,7 @@ pub(crate) struct Workspace {
     pub(crate) members: Vec<Package>,
     /// `rust-version` of the workspace.
     pub(crate) rust_version: String,
-    third_party: BTreeMap<String, Package>,
-    /// Package id → ids it depends on when it is built.
-    edges: BTreeMap<String, Vec<String>>,
-    ids: BTreeMap<String, String>,
+    third_party: Vec<Package>,
 }
 
 impl Workspace {
@@ -68,29 +67,12 @@ impl Workspace {
     fn from_metadata(metadata: &Value) -> Result<Workspace, String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let member_ids: BTreeSet<String> = list(&metadata["workspace_members"]).map(text).collect();
-        let mut members = Vec::new();
-        let mut third_party = BTreeMap::new();
-        let mut ids = BTreeMap::new();
+        let (mut members, mut third_party) = (Vec::new(), Vec::new());
         for value in list(&metadata["packages"]) {
-            let package = package(value);
-            let id = text(&value["id"]);
-            if member_ids.contains(&id) {
-                ids.insert(package.name.clone(), id);
-                members.push(package);
-            } else {
-                third_party.insert(id, package);
-            }
+            let home = if member_ids.contains(&text(&value["id"])) { &mut members } else { &mut third_party };
+            home.push(package(value));
         }
-        members.sort_by(|a, b| a.name.cmp(&b.name));
-        let edges = list(&metadata["resolve"]["nodes"])
-            .map(|node| {
-                let dependencies = list(&node["deps"])
-                    .filter(|dep| list(&dep["dep_kinds"]).any(|kind| kind["kind"] != "dev"))
-                    .map(|dep| text(&dep["pkg"]))
-                    .collect();
-                (text(&node["id"]), dependencies)
-            })
-            .collect();
+        members.sort_by(|a: &Package, b| a.name.cmp(&b.name));
         let rust_version = members.iter().find_map(|package| package.rust_version.clone());
         Ok(Workspace {
             root: PathBuf::from(text(&metadata["workspace_root"])),
@@ -98,8 +80,6 @@ impl Workspace {
             rust_version: rust_version.ok_or("no package of the workspace states its rust-version")?,
             members,
             third_party,
-            edges,
-            ids,
         })
     }
 
@@ -116,16 +96,26 @@ impl Workspace {
         self.members.iter().find(|package| package.name == name)
     }
 
-    /// All third-party crates that the named members need to be built with all their features.
-    pub(crate) fn third_party_of<'a>(&'a self, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a Package> {
-        let mut open: Vec<&String> = names.into_iter().filter_map(|name| self.ids.get(name)).collect();
-        let mut seen = BTreeSet::new();
-        while let Some(id) = open.pop() {
-            if seen.insert(id) {
-                open.extend(self.edges.get(id).into_iter().flatten());
-            }
+    /// All third-party crates that the named members need to be built with all their features on any platform. What only
+    /// tests or other members ask for does not count: that is why cargo is asked for exactly these members.
+    pub(crate) fn third_party_of<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<&Package>, String> {
+        let mut command =
+            self.cargo(["tree", "--all-features", "--edges", "normal,build", "--target", "all"]);
+        command.args(["--prefix", "none", "--format", "{p}"]);
+        for name in names {
+            command.args(["--package", name]);
         }
-        seen.into_iter().filter_map(|id| self.third_party.get(id)).collect()
+        let output = command.output().map_err(|error| format!("cargo tree did not start: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).trim_end().to_owned());
+        }
+        let needed = packages_of_tree(&String::from_utf8_lossy(&output.stdout));
+        let is_needed =
+            |package: &&Package| needed.contains(&(package.name.clone(), package.version.clone()));
+        Ok(self.third_party.iter().filter(is_needed).collect())
     }
 
     /// A cargo command at the top of the workspace.
@@ -141,6 +131,15 @@ fn cargo_program() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
+/// (name, version) of every line `name v1.2.3 …`.
+fn packages_of_tree(text: &str) -> BTreeSet<(String, String)> {
+    let package = |line: &str| {
+        let (name, rest) = line.split_once(" v")?;
+        Some((name.to_owned(), rest.split(' ').next()?.to_owned()))
+    };
+    text.lines().filter_map(package).collect()
+}
+
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
@@ -152,6 +151,7 @@ fn package(value: &Value) -> Package {
     let is_root = |target: &&Value| is_library(target) || kinds(target).iter().any(|kind| kind == "bin");
     Package {
         name: text(&value["name"]),
+        version: text(&value["version"]),
         folder: Path::new(&text(&value["manifest_path"])).parent().unwrap_or(Path::new("")).to_owned(),
         features: value["features"].as_object().map(|f| f.keys().cloned().collect()).unwrap_or_default(),
         dependencies: list(&value["dependencies"])
@@ -180,11 +180,7 @@ mod tests {
                  "targets": [{"kind": ["lib"], "src_path": "/w/crates/a/src/lib.rs"},
                              {"kind": ["test"], "src_path": "/w/crates/a/tests/t.rs"}],
                  "dependencies": [{"name": "b", "kind": null}, {"name": "c", "kind": "dev"}]},
-                {"id": "b", "name": "b"}, {"id": "c", "name": "c"}, {"id": "d", "name": "d"}],
-            "resolve": {"nodes": [
-                {"id": "a", "deps": [{"pkg": "b", "dep_kinds": [{"kind": null}]}, {"pkg": "c", "dep_kinds": [{"kind": "dev"}]}]},
-                {"id": "b", "deps": [{"pkg": "d", "dep_kinds": [{"kind": "build"}]}]},
-                {"id": "c", "deps": []}, {"id": "d", "deps": []}]}}"#;
+                {"id": "b", "name": "b", "version": "2.0.1"}]}"#;
         let workspace = Workspace::from_metadata(&serde_json::from_str(metadata).unwrap()).unwrap();
         let a = workspace.member("bantam-a").unwrap();
         assert_eq!(a.short_name(), "a");
@@ -192,8 +188,15 @@ mod tests {
         assert_eq!(a.dependencies, ["b"]);
         assert_eq!(a.roots, [Path::new("/w/crates/a/src/lib.rs")]);
         assert_eq!(workspace.no_std_libraries().count(), 1);
-        let names: Vec<_> =
-            workspace.third_party_of(["bantam-a"]).iter().map(|package| package.name.as_str()).collect();
-        assert_eq!(names, ["b", "d"]);
+        assert_eq!(workspace.third_party.len(), 1);
+    }
+
+    #[test]
+    fn a_tree_is_read_line_by_line() {
+        let text =
+            "bantam-a v0.1.0 (/w/crates/a)\nb v2.0.1\n\nc v1.2.0+spec-1.1.0 (proc-macro)\nb v2.0.1 (*)\n";
+        let packages = packages_of_tree(text);
+        let expected = [("b", "2.0.1"), ("bantam-a", "0.1.0"), ("c", "1.2.0+spec-1.1.0")];
+        assert!(packages.iter().map(|(name, version)| (name.as_str(), version.as_str())).eq(expected));
     }
 }

@@ -1,7 +1,8 @@
 //! Rules for the crates: who may know whom, where `unsafe` may live, what comes from outside.
 
 use crate::workspace::{Package, Workspace};
-use std::{fs, io};
+use std::fs;
+use std::path::Path;
 
 /// Which crates of this workspace each crate may build on (ARCHITECTURE.md draws it). Arrows point down only.
 const ARROWS: [(&str, &[&str]); 14] = [
@@ -41,24 +42,24 @@ const LEAN_BUDGET: usize = 12;
 const C_BUILDERS: [&str; 4] = ["cc", "cmake", "bindgen", "pkg-config"];
 
 /// All rules.
-pub(super) fn check(workspace: &Workspace) -> io::Result<Vec<String>> {
+pub(super) fn check(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut complaints = Vec::new();
     for package in &workspace.members {
         complaints.extend(arrows(package.short_name(), &package.dependencies));
         for root in &package.roots {
             let name = root.strip_prefix(&workspace.root).unwrap_or(root).display().to_string();
-            complaints.extend(missing_forbid(package.short_name(), &name, &fs::read_to_string(root)?));
+            complaints.extend(missing_forbid(package.short_name(), &name, &read(root)?));
         }
     }
     for library in workspace.no_std_libraries() {
         let root = library.folder.join("src/lib.rs");
         let name = root.strip_prefix(&workspace.root).unwrap_or(&root).display().to_string();
-        complaints.extend(missing_no_std(&name, &fs::read_to_string(&root)?));
+        complaints.extend(missing_no_std(&name, &read(&root)?));
     }
 
     let full = |short: &&str| format!("bantam-{short}");
     let lean: Vec<String> = LEAN.iter().map(full).filter(|name| workspace.member(name).is_some()).collect();
-    let lean = workspace.third_party_of(lean.iter().map(String::as_str));
+    let lean = workspace.third_party_of(lean.iter().map(String::as_str))?;
     println!("third-party crates behind {}: {} of {LEAN_BUDGET}", LEAN.join(", "), lean.len());
     complaints.extend(over_budget(&lean));
 
@@ -67,8 +68,12 @@ pub(super) fn check(workspace: &Workspace) -> io::Result<Vec<String>> {
         .iter()
         .filter(|package| package.name != "xtask")
         .map(|package| package.name.as_str());
-    complaints.extend(too_new(&workspace.rust_version, &workspace.third_party_of(all)));
+    complaints.extend(too_new(&workspace.rust_version, &workspace.third_party_of(all)?));
     Ok(complaints)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Dependencies that the table does not allow.
@@ -151,6 +156,7 @@ mod tests {
     fn third_party(name: &str) -> Package {
         Package {
             name: name.to_owned(),
+            version: "1.0.0".to_owned(),
             folder: PathBuf::new(),
             features: Vec::new(),
             dependencies: Vec::new(),
