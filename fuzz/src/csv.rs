@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn mutated_tables() {
         let files: [&[u8]; 5] = [
-            b"\0\05.1,3.5,setosa\n4.9,3.0,virginica\n",
+            b"\x00\x005.1,3.5,setosa\n4.9,3.0,virginica\n",
             b"\0\0a,b,class\n1,2,0\n3,4,1\n5,6,0\n",
             b"\x03\0class,x\nyes,1e3\nno,-2.5E-1\n\"yes\",+3\n",
             b"\x02\x01\x011,2,3\r\n4,5,6\r\n",

@@ -15,7 +15,9 @@ const FUZZ: &str = "fuzz/Cargo.toml";
 pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
     let cargo = |words: &[&str]| workspace.cargo(words.iter().copied());
     stages.run("format", || {
-        with_component(workspace, "fmt", "rustfmt", || cargo(&["fmt", "--all", "--check"]))
+        with_component(workspace, "fmt", "rustfmt", || {
+            [cargo(&["fmt", "--all", "--check"]), cargo(&["fmt", "--manifest-path", FUZZ, "--check"])]
+        })
     });
     stages.run("tidy", || tidy::stage(workspace));
     stages.run("lints", || {
