@@ -167,6 +167,16 @@ impl<'m, T: Element> Session<'m, T> {
         Ok(())
     }
 
+    /// Makes the session's own arena at least `bytes` large, so that a larger plan can be [swapped](Self::swap) in.
+    /// What is in it stays. A borrowed arena stays as it is.
+    pub fn reserve(&mut self, bytes: usize) {
+        if let Arena::Owned(lines) = &mut self.arena
+            && size_of_val(lines.as_slice()) < bytes
+        {
+            lines.resize(bytes.div_ceil(64), Line([0; 64]));
+        }
+    }
+
     /// The plan that is run.
     pub fn plan(&self) -> &Plan<T> {
         &self.plan

@@ -26,6 +26,11 @@ impl Data {
         matches!(self, Data::Digits | Data::Idx(_))
     }
 
+    /// The pixel value that becomes 1.
+    pub fn brightest(&self) -> f32 {
+        if matches!(self, Data::Digits) { 16.0 } else { 255.0 }
+    }
+
     /// A short name for folders: `digits`, `iris`, or the name of the file or folder.
     pub fn short_name(&self) -> String {
         match self {

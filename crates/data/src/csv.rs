@@ -159,12 +159,47 @@ pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<InMemory, CsvEr
     parse(file, path, options)
 }
 
+/// Reads a table that has features only: samples to predict, shape [samples, features]. The target column of `options` does
+/// not count.
+///
+/// # Errors
+/// What is wrong in which line and column.
+pub fn read_features(path: impl AsRef<Path>, options: &Options) -> Result<Tensor<f32>, CsvError> {
+    let path = path.as_ref();
+    let whole_file = |problem| CsvError { path: path.to_path_buf(), line: None, column: None, problem };
+    let file = File::open(path).map_err(|error| whole_file(Problem::Io(error)))?;
+    let table = parse_table(file, path, options, false)?;
+    let rows = table.features.len() / table.columns.max(1);
+    Tensor::from_vec(table.features, [rows, table.columns]).map_err(|_| whole_file(Problem::NoRows))
+}
+
 /// As [`read`], from anything that can be read; `path` is what errors call it.
 ///
 /// # Errors
 /// What is wrong in which line and column.
 pub fn parse(source: impl Read, path: impl AsRef<Path>, options: &Options) -> Result<InMemory, CsvError> {
-    let mut place = Place { path: path.as_ref().to_path_buf(), line: None, names: Vec::new() };
+    let path = path.as_ref();
+    let Table { features, columns, targets, names } = parse_table(source, path, options, true)?;
+    collect(features, columns, targets).map(|table| table.with_feature_names(names)).map_err(|_| CsvError {
+        path: path.to_path_buf(),
+        line: None,
+        column: None,
+        problem: Problem::NoRows,
+    })
+}
+
+/// What a file holds.
+struct Table {
+    features: Vec<f32>,
+    /// Features per row.
+    columns: usize,
+    targets: Vec<Field>,
+    /// The names of the features, if there is a header.
+    names: Vec<String>,
+}
+
+fn parse_table(source: impl Read, path: &Path, options: &Options, has_target: bool) -> Result<Table, CsvError> {
+    let mut place = Place { path: path.to_path_buf(), line: None, names: Vec::new() };
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -180,7 +215,7 @@ pub fn parse(source: impl Read, path: impl AsRef<Path>, options: &Options) -> Re
         let (columns, target) = match layout {
             Some(known) => known,
             None => {
-                let (target, header) = place.first_line(&record, options)?;
+                let (target, header) = place.first_line(&record, options, has_target)?;
                 layout = Some((record.len(), target));
                 if header {
                     continue;
@@ -191,9 +226,10 @@ pub fn parse(source: impl Read, path: impl AsRef<Path>, options: &Options) -> Re
         if record.len() != columns {
             return Err(place.error(None, Problem::Fields { expected: columns, found: record.len() }));
         }
-        for (column, field) in record.iter().enumerate().filter(|(column, _)| *column != target) {
+        for (column, field) in record.iter().enumerate().filter(|(column, _)| Some(*column) != target) {
             features.push(place.number(column, field)?);
         }
+        let Some(target) = target else { continue };
         match (&record[target], options.kind) {
             ("", _) => return Err(place.error(Some(target), Problem::EmptyTarget)),
             (name, Kind::Classes) => targets.push(Field::Class(name.to_string())),
@@ -204,12 +240,12 @@ pub fn parse(source: impl Read, path: impl AsRef<Path>, options: &Options) -> Re
         return Err(CsvError { line: None, ..place.error(None, Problem::NoRows) });
     };
     let mut names = core::mem::take(&mut place.names);
-    if !names.is_empty() {
+    if let Some(target) = target
+        && !names.is_empty()
+    {
         names.remove(target);
     }
-    collect(features, columns - 1, targets)
-        .map(|table| table.with_feature_names(names))
-        .map_err(|_| CsvError { line: None, ..place.error(None, Problem::NoRows) })
+    Ok(Table { features, columns: columns - usize::from(target.is_some()), targets, names })
 }
 
 /// One field of the target column.
@@ -281,29 +317,31 @@ impl Place {
         &mut self,
         record: &::csv::StringRecord,
         options: &Options,
-    ) -> Result<(usize, bool), CsvError> {
+        has_target: bool,
+    ) -> Result<(Option<usize>, bool), CsvError> {
         let columns = record.len();
-        if columns < 2 {
+        if columns < 1 + usize::from(has_target) {
             return Err(self.error(None, Problem::NoFeatures));
         }
         let header = options.header;
         let target = match &options.target {
+            _ if !has_target => None,
             Column::Last => Some(columns - 1),
             Column::Index(index) => Some(*index).filter(|index| *index < columns),
             Column::Name(_) if header == Some(false) => None,
             Column::Name(name) => record.iter().position(|field| field == name),
         };
-        let Some(target) = target else {
+        if has_target && target.is_none() {
             let names: Vec<&str> = record.iter().collect();
             let present = match options.target {
                 Column::Name(_) if header != Some(false) => names.join(", "),
                 _ => alloc::format!("{columns} columns"),
             };
             return Err(self.error(None, Problem::NoColumn { wanted: options.target.clone(), present }));
-        };
-        let mut features = record.iter().enumerate().filter(|(column, _)| *column != target);
+        }
+        let mut features = record.iter().enumerate().filter(|(column, _)| Some(*column) != target);
         let has_number = features.any(|(_, field)| field.parse::<f32>().is_ok());
-        let named = matches!(options.target, Column::Name(_));
+        let named = has_target && matches!(options.target, Column::Name(_));
         let is_header = header.unwrap_or(named || !has_number);
         if is_header {
             self.names = record.iter().map(ToString::to_string).collect();

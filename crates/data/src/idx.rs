@@ -18,7 +18,7 @@ use core::fmt;
 #[cfg(feature = "std")]
 mod files;
 #[cfg(feature = "std")]
-pub use files::{FileError, Folder, Options, Problem, read_folder, read_pair};
+pub use files::{FileError, Folder, Options, Problem, read_folder, read_images, read_pair};
 
 /// What is wrong with the bytes of an IDX array. Offsets count from the first byte (of the unpacked data, if gzipped).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +204,14 @@ pub struct IdxDataset<B> {
     classes: usize,
 }
 
+/// The shape of one image out of an array of them: always with a channel axis.
+fn sample_shape(array: Shape) -> Shape {
+    match array.dims() {
+        &[_, height, width] => Shape::of([1, height, width]),
+        dims => Shape::new(&dims[1..]).unwrap_or(Shape::SCALAR),
+    }
+}
+
 impl<B: AsRef<[u8]>> IdxDataset<B> {
     /// A data set over the bytes of an array of images and an array of labels, each with its header. `maximum` is the
     /// pixel value that becomes 1, usually 255; labels are below `classes`.
@@ -225,10 +233,7 @@ impl<B: AsRef<[u8]>> IdxDataset<B> {
     }
 
     fn with_header(images: B, labels: B, header: Header, maximum: f32, classes: usize) -> IdxDataset<B> {
-        let sample = match header.shape.dims() {
-            &[_, height, width] => Shape::of([1, height, width]),
-            dims => Shape::new(&dims[1..]).unwrap_or(Shape::SCALAR),
-        };
+        let sample = sample_shape(header.shape);
         IdxDataset { images, labels, header, sample, maximum, classes }
     }
 

@@ -30,6 +30,7 @@ pub struct InMemory {
 enum Targets {
     Labels { labels: Vec<u32>, classes: usize },
     Values { values: Tensor<f32>, sample: Shape },
+    Unknown(Target),
 }
 
 /// Splits the shape of a whole table into the number of samples and the shape of one; all numbers must be finite.
@@ -79,6 +80,17 @@ impl InMemory {
         let (value_rows, value_sample) = check_table(&values)?;
         check_len("rows of target values", rows, value_rows)?;
         let targets = Targets::Values { values, sample: value_sample };
+        Ok(InMemory { features, sample, targets, class_names: Vec::new(), feature_names: Vec::new() })
+    }
+
+    /// Samples along the first axis of `features` whose targets are not known: to predict. `target` says what there is to
+    /// predict.
+    ///
+    /// # Errors
+    /// [`Error::NoRows`], [`Error::NoFeatures`], [`Error::NonFinite`].
+    pub fn without_targets(features: Tensor<f32>, target: Target) -> Result<InMemory, Error> {
+        let (_, sample) = check_table(&features)?;
+        let targets = Targets::Unknown(target);
         Ok(InMemory { features, sample, targets, class_names: Vec::new(), feature_names: Vec::new() })
     }
 
@@ -142,6 +154,7 @@ impl Dataset for InMemory {
         match &self.targets {
             Targets::Labels { classes, .. } => Target::Classes(*classes),
             Targets::Values { sample, .. } => Target::Values(*sample),
+            Targets::Unknown(target) => *target,
         }
     }
 
@@ -154,14 +167,14 @@ impl Dataset for InMemory {
             Targets::Labels { labels, .. } => {
                 labels.get(index).copied().ok_or(Error::Index { index, len: labels.len() })
             }
-            Targets::Values { .. } => Err(Error::NoLabels),
+            Targets::Values { .. } | Targets::Unknown(_) => Err(Error::NoLabels),
         }
     }
 
     fn write_values(&self, index: usize, out: &mut [f32]) -> Result<(), Error> {
         match &self.targets {
             Targets::Values { values, .. } => write_row(values, self.len(), index, "target values", out),
-            Targets::Labels { .. } => Err(Error::NoValues),
+            Targets::Labels { .. } | Targets::Unknown(_) => Err(Error::NoValues),
         }
     }
 

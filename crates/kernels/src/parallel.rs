@@ -50,6 +50,11 @@ impl<'a, T> Parts<'a, T> {
         Parts { data: slice.as_mut_ptr(), len: slice.len(), borrowed: PhantomData }
     }
 
+    /// The first element, for parts that are not contiguous; their disjointness is the user's obligation.
+    pub(crate) fn pointer(&self) -> *mut T {
+        self.data
+    }
+
     /// `len` elements from `start`, which must lie inside the slice.
     ///
     /// # Safety

@@ -1,9 +1,11 @@
 //! IDX files, plain or gzipped, and folders of them.
 
-use super::{IMAGE_RANKS, IdxArray, IdxDataset, IdxError, LABEL_RANKS, check_end, parse_header};
+use super::{IMAGE_RANKS, IdxArray, IdxDataset, IdxError, LABEL_RANKS, check_end, parse_header, sample_shape};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use bantam_core::Shape;
+use bantam_tensor::Tensor;
 use core::fmt;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -184,6 +186,24 @@ pub fn read_pair(
         let path = if array == IdxArray::Images { images } else { labels };
         FileError { path: path.to_path_buf(), problem: Problem::Idx(error) }
     })
+}
+
+/// Reads images without labels, plain or gzipped: samples to predict. The result has the shape [samples, channels, height,
+/// width], pixels divided by `maximum`.
+///
+/// # Errors
+/// What is wrong with the file.
+pub fn read_images(path: impl AsRef<Path>, maximum: f32) -> Result<Tensor<f32>, FileError> {
+    let path = path.as_ref();
+    let bytes = read(path, IMAGE_RANKS)?;
+    let fail = |problem| FileError { path: path.to_path_buf(), problem };
+    let header = parse_header(&bytes, IMAGE_RANKS).map_err(|error| fail(Problem::Idx(error)))?;
+    let sample = sample_shape(header.shape);
+    let pixels = bytes[header.start..header.end].iter().map(|&pixel| f32::from(pixel) / maximum).collect();
+    let dims: Vec<usize> = [header.shape[0]].iter().chain(sample.dims()).copied().collect();
+    let too_many_axes = |message: String| fail(Problem::Io(io::Error::new(io::ErrorKind::InvalidData, message)));
+    let shape = Shape::new(&dims).map_err(|error| too_many_axes(error.to_string()))?;
+    Tensor::from_vec(pixels, shape).map_err(|error| too_many_axes(error.to_string()))
 }
 
 /// The bytes of an IDX file, unpacked, and of the length that its header asks for.
