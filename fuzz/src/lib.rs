@@ -3,6 +3,7 @@
 //! that inputs of every kind get through to it.
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod csv;
 pub mod idx;
 pub mod plan;
