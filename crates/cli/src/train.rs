@@ -67,10 +67,10 @@ pub fn trainer<'a>(settings: &Settings, parts: &'a Parts<'_>, threads: &'a Threa
 /// With the chosen optimizer, schedule and clipping.
 fn optimize<'a>(trainer: Trainer<'a>, settings: &Settings, steps_per_epoch: u64) -> Trainer<'a> {
     let rate = rate(settings, steps_per_epoch);
-    let decay = settings.weight_decay as f32;
+    let decay = settings.weight_decay;
     match settings.optimizer {
         Rule::Sgd => {
-            let rule = Sgd::new(rate).momentum(settings.momentum as f32).weight_decay(decay);
+            let rule = Sgd::new(rate).momentum(settings.momentum).weight_decay(decay);
             clip(trainer, settings, rule)
         }
         Rule::Adam => clip(trainer, settings, Adam::default().rate(rate).weight_decay(decay)),
@@ -80,7 +80,7 @@ fn optimize<'a>(trainer: Trainer<'a>, settings: &Settings, steps_per_epoch: u64)
 
 fn clip<'a>(trainer: Trainer<'a>, settings: &Settings, rule: impl Optimizer<f32> + 'a) -> Trainer<'a> {
     match settings.clip_norm {
-        Some(norm) => trainer.optimizer(ClipByGlobalNorm::new(norm as f32).then(rule)),
+        Some(norm) => trainer.optimizer(ClipByGlobalNorm(norm).then(rule)),
         None => trainer.optimizer(rule),
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use bantam_autodiff::{BindError, NonFinite};
-use bantam_core::Shape;
+use bantam_core::{InvalidSetting, Shape};
 use core::fmt;
 
 /// What can go wrong while a network is trained or used. Nothing is half-done when it is returned.
@@ -31,6 +31,8 @@ pub enum Error {
         /// The rule it breaks.
         rule: &'static str,
     },
+    /// A hyper-parameter of the optimizer outside its domain.
+    Optimizer(InvalidSetting),
     /// The model's output does not fit the classes or values to be predicted.
     Output {
         /// What the data asks for.
@@ -68,6 +70,7 @@ impl fmt::Display for Error {
             Error::File(error) => error.fmt(f),
             Error::Sink(message) => f.write_str(message),
             Error::Setting { name, rule } => write!(f, "{name} must be {rule}"),
+            Error::Optimizer(error) => error.fmt(f),
             Error::Output { expected, got } => {
                 write!(f, "the data needs an output of shape {expected} for each batch, the model gives {got}")
             }
@@ -86,6 +89,12 @@ impl core::error::Error for Error {}
 impl From<bantam_data::Error> for Error {
     fn from(error: bantam_data::Error) -> Self {
         Error::Data(error)
+    }
+}
+
+impl From<InvalidSetting> for Error {
+    fn from(error: InvalidSetting) -> Self {
+        Error::Optimizer(error)
     }
 }
 

@@ -290,6 +290,7 @@ impl<'a> Trainer<'a> {
         if per_epoch == 0 {
             return Err(bantam_data::Error::BatchTooLarge { batch: self.batch, rows: len }.into());
         }
+        self.optimizer.validate()?;
         self.optimizer.set_run_length(self.epochs * per_epoch as u64, per_epoch as u64);
 
         let loss = self.loss.take().unwrap_or_else(|| -> Box<LossFunction<'a>> {
