@@ -2,6 +2,7 @@
 //! every value has a place of its own.
 
 use crate::{Choices, Outcome};
+use bantam_autodiff::ops::Conv2dOptions;
 use bantam_autodiff::{Graph, Mode, ParameterSpec, Plan, Session, UpdateOrder, Var};
 use bantam_core::random::{Key, Purpose, unit_f32};
 use bantam_core::{Optimizer, Shape, UpdateContext, broadcast_shapes};
@@ -9,6 +10,8 @@ use bantam_core::{Optimizer, Shape, UpdateContext, broadcast_shapes};
 /// Values with more elements than this are not built upon.
 const LARGEST: usize = 600;
 const MOST_NODES: usize = 40;
+/// How many labels there are: a value with this many rows may be taken for logits.
+const LABELS: usize = 3;
 
 /// Reads the bytes as a program that builds a graph.
 pub fn check(bytes: &[u8]) -> Outcome {
@@ -20,7 +23,7 @@ pub fn check(bytes: &[u8]) -> Outcome {
     let seed = u64::from(choices.byte());
     let parameters = parameters(&mut choices);
     let graph = Graph::<f32>::with_parameters(parameters.clone(), Mode::Train);
-    let (loss, output) = build(&graph, &mut choices, parameters.len());
+    let (loss, output) = build(&graph, &mut choices, &parameters);
 
     let plan = |share| {
         let planner = graph.planner().loss(loss).output("output", output).optimizer(&momentum).update(order);
@@ -45,14 +48,14 @@ pub fn check(bytes: &[u8]) -> Outcome {
     Outcome::Accepted
 }
 
-/// One to four parameters, some frozen.
+/// One to four parameters, some frozen, some buffers.
 fn parameters(choices: &mut Choices<'_>) -> Vec<ParameterSpec> {
     (0..=choices.below(4))
         .map(|i| ParameterSpec {
             path: format!("p{i}"),
             shape: shape(choices),
             trainable: choices.below(4) > 0,
-            buffer: false,
+            buffer: choices.below(6) == 0,
         })
         .collect()
 }
@@ -71,11 +74,12 @@ fn shape(choices: &mut Choices<'_>) -> Shape {
 fn build<'g>(
     graph: &'g Graph<f32>,
     choices: &mut Choices<'_>,
-    parameters: usize,
+    parameters: &[ParameterSpec],
 ) -> (Var<'g, f32>, Var<'g, f32>) {
     let mut values: Vec<Var<'g, f32>> =
         vec![graph.input("x", shape(choices)), graph.input("y", shape(choices))];
-    values.extend((0..parameters).map(|i| graph.parameter(i)));
+    values.extend((0..parameters.len()).map(|i| graph.parameter(i)));
+    let labels = graph.indices("labels", Shape::of([LABELS]));
     while choices.any_left() && values.len() < MOST_NODES {
         // Late values more often than early ones, so that graphs get deep, but also edges over long distances.
         let back = choices.below(values.len()).min(choices.below(values.len()));
@@ -85,13 +89,25 @@ fn build<'g>(
             values.push(value);
         }
     }
+    // The first buffer takes the value of something of its shape, if there is such a thing.
+    if let Some(index) = parameters.iter().position(|parameter| parameter.buffer) {
+        let skip = choices.below(values.len());
+        let fits = |value: &&Var<'g, f32>| value.shape() == parameters[index].shape;
+        if let Some(value) = values.iter().skip(skip).find(fits) {
+            graph.assign(index, *value);
+        }
+    }
     let output = values[choices.below(values.len())];
     // Several roots, so that gradients meet; each is held near 0 so that what follows stays finite.
     let mut loss = values[values.len() - 1].tanh().mean_all();
     for _ in 0..choices.below(3) {
         loss = loss + values[choices.below(values.len())].sigmoid().mean_all();
     }
-    for i in 0..parameters {
+    let classes = |value: &&Var<'g, f32>| value.shape().rank() == 2 && value.shape()[0] == LABELS;
+    if let Some(logits) = values.iter().rev().find(classes) {
+        loss = loss + logits.tanh().cross_entropy(labels);
+    }
+    for i in 0..parameters.len() {
         loss = loss + graph.parameter(i).square().mean_all();
     }
     (loss, output)
@@ -103,7 +119,7 @@ fn apply<'g>(choices: &mut Choices<'_>, a: Var<'g, f32>, b: Var<'g, f32>) -> Opt
     let rank = shape.rank();
     let broadcasts = broadcast_shapes(shape, b.shape()).is_some();
     let axis = if rank > 0 { choices.below(rank) } else { 0 };
-    Some(match choices.below(28) {
+    Some(match choices.below(33) {
         0 => a.relu(),
         1 => a.tanh(),
         2 => a.sigmoid(),
@@ -138,6 +154,25 @@ fn apply<'g>(choices: &mut Choices<'_>, a: Var<'g, f32>, b: Var<'g, f32>) -> Opt
         25 => a.dropout(0.5),
         26 if rank == 4 && shape[2] > 1 && shape[3] > 1 => a.max_pool2d(2),
         27 if rank == 4 && shape[2] > 1 && shape[3] > 1 => a.avg_pool2d(2),
+        28 if rank > 0 && b.shape().rank() == 2 && shape[rank - 1] == b.shape()[1] => {
+            a.linear(b, None).relu()
+        }
+        29 if rank == 4 && b.shape().rank() == 4 && shape[1] == b.shape()[1] => {
+            let options = Conv2dOptions {
+                stride: [1 + choices.below(2); 2],
+                padding: [2; 2],
+                ..Conv2dOptions::default()
+            };
+            a.conv2d(b, None, options).relu()
+        }
+        30 if rank > 1 && b.shape() == Shape::of([shape[1]]) => a.batch_norm(b, b, 1e-3).0,
+        31 if rank == 2 => {
+            let row = choices.below(shape[0]);
+            let one = a.slice(0, row..row + 1);
+            // Twice the same operand, and a broadcast of a part of itself.
+            one * one + a
+        }
+        32 => a.maximum(a.square().tanh()),
         _ => return None,
     })
 }
@@ -181,6 +216,8 @@ fn run(plan: Plan<f32>, optimizer: &Momentum, seed: u64, parameters: usize) -> V
         for index in 0..2 {
             fill(session.input(index), 100 + index as u64, step);
         }
+        // A value of rows by classes has at least one class.
+        session.indices(2).fill(0);
         let result = session.step(optimizer);
         bits.push(result.as_ref().map_or(u32::MAX, |loss| loss.to_bits()));
         bits.extend(session.output(0).iter().map(|number| number.to_bits()));
@@ -202,7 +239,7 @@ mod tests {
 
     #[test]
     fn random_graphs() {
-        let (accepted, rejected) = seeded::random(160, 3_000, check);
-        assert!(accepted > 2_500, "{accepted} accepted, {rejected} rejected");
+        let (accepted, rejected) = seeded::random(160, 5_000, check);
+        assert!(accepted > 4_000, "{accepted} accepted, {rejected} rejected");
     }
 }
