@@ -445,6 +445,10 @@ impl<T: Element> Lowering<T> {
             }
         }
         for &(index, value) in &inner.assignments {
+            // What already lies there is not copied onto itself.
+            if self.values[self.root(value) as usize].place == Place::Parameter(index) {
+                continue;
+            }
             let output = self.add_value(self.values[value as usize].ty, Place::Parameter(index));
             let op: Shared<dyn Op<T>> = Shared::new(Copied);
             self.work.push(Work::Compute { op, inputs: vec![value], output, onto: None, node: value });
