@@ -95,16 +95,14 @@ impl<T: Element> Op<T> for Reshape {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let input = inputs[0];
-        if input.len() != self.0.len() {
-            let (expected, got) = (self.0.len(), input.len());
-            return Err(OpError::Count {
-                op: "reshape",
-                what: "elements",
-                expected,
-                got,
-                shape: input.shape,
-            });
+        let &[input] = inputs else {
+            let (expected, got) = (1, inputs.len());
+            return Err(OpError::Count { op: "reshape", what: "operands", expected, got, shape: self.0 });
+        };
+        let expected = self.0.dims().iter().fold(1_usize, |product, &dim| product.saturating_mul(dim));
+        if input.len() != expected {
+            let (got, shape) = (input.len(), input.shape);
+            return Err(OpError::Count { op: "reshape", what: "elements", expected, got, shape });
         }
         Ok(ValueType { shape: self.0, kind: input.kind })
     }

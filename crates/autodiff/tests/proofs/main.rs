@@ -1,0 +1,4 @@
+//! The proofs of this crate, one file per claim. One program, because compiling the kernels takes most of the time.
+
+mod golden;
+mod smoke;
