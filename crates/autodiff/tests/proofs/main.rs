@@ -1,4 +1,8 @@
 //! The proofs of this crate, one file per claim. One program, because compiling the kernels takes most of the time.
 
 mod golden;
+mod gradients;
+mod planner;
+mod second_order;
 mod smoke;
+mod support;
