@@ -524,6 +524,22 @@ impl<T: Element> Lowering<T> {
         uses
     }
 
+    /// The last work that reads each root, views included; the end for what must survive the step.
+    fn last_reads(&self) -> Vec<usize> {
+        let mut last = vec![0; self.values.len()];
+        for (at, work) in self.work.iter().enumerate() {
+            for value in work.reads() {
+                last[self.root(value) as usize] = at;
+            }
+        }
+        for (id, value) in self.values.iter().enumerate() {
+            if value.pinned {
+                last[id] = self.work.len();
+            }
+        }
+        last
+    }
+
     /// Moves an activation into the op whose only reader it is.
     fn fuse_activations(&mut self) {
         let uses = self.uses();
@@ -550,9 +566,17 @@ impl<T: Element> Lowering<T> {
         self.drop_dead(&dead);
     }
 
-    /// Turns `a + f(…)` into `a += f(…)` where `f` can do that and nobody else reads either of the two.
+    /// Turns `a + f(…)` into `a += f(…)` where `f` can do that, nobody else reads its result, and the sum is the last to
+    /// read `a`.
     fn fuse_sums(&mut self) {
         let uses = self.uses();
+        let mut last_read = self.last_reads();
+        for &(_, gradient) in &self.gradients {
+            // Its update is still to come.
+            last_read[self.root(gradient) as usize] = self.work.len();
+        }
+        // Values that a sum has taken the place of: whoever reads them must not run later than now.
+        let mut taken = vec![false; self.values.len()];
         let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
         let mut dead = vec![false; self.work.len()];
         for at in 0..self.work.len() {
@@ -573,8 +597,7 @@ impl<T: Element> Lowering<T> {
                 // A running sum over micro-batches may be written to; a parameter or an input may not.
                 let writable = match onto_root.place {
                     Place::Anywhere => {
-                        !onto_root.pinned
-                            && uses[self.root(onto) as usize] == 1
+                        last_read[self.root(onto) as usize] == at
                             && producer[self.root(onto) as usize].is_some()
                             && target.place == Place::Anywhere
                     }
@@ -586,8 +609,13 @@ impl<T: Element> Lowering<T> {
                     continue;
                 }
                 let Work::Compute { op, inputs, onto: None, node, .. } = &self.work[source] else { continue };
-                if op.accumulates() {
+                // `f` moves to where the sum is: everything that it reads must still be there.
+                let stays =
+                    |&input: &u32| self.root(input) != self.root(onto) && !taken[self.root(input) as usize];
+                if inputs.iter().all(stays) && op.accumulates() {
                     let (op, inputs, node) = (op.clone(), inputs.clone(), *node);
+                    inputs.iter().for_each(|&input| last_read[self.root(input) as usize] = at);
+                    taken[self.root(onto) as usize] = true;
                     self.work[at] = Work::Compute { op, inputs, output, onto: Some(onto), node };
                     dead[source] = true;
                     break;
@@ -695,18 +723,7 @@ impl<T: Element> Lowering<T> {
         let end = self.work.len();
         let alignment = planner.alignment;
 
-        // The last read of every root.
-        let mut last_read: Vec<usize> = vec![0; self.values.len()];
-        for (at, work) in self.work.iter().enumerate() {
-            for value in work.reads() {
-                last_read[self.root(value) as usize] = at;
-            }
-        }
-        for (id, value) in self.values.iter().enumerate() {
-            if value.pinned {
-                last_read[id] = end;
-            }
-        }
+        let last_read = self.last_reads();
 
         // Storages: what occupies one place for one stretch of time, by a chain of values that follow each other.
         let mut storages: Vec<Storage> = Vec::new();
@@ -1309,5 +1326,157 @@ impl<T: Element> fmt::Display for Plan<T> {
             writeln!(f, "       @{:<8} {} = output {}", port.slot.offset, port.slot.value, port.name)?;
         }
         write!(f, "{}", self.memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Mode, ops::Conv2dOptions};
+    use bantam_core::UpdateContext;
+
+    struct Momentum;
+
+    impl Optimizer<f32> for Momentum {
+        fn state_len(&self, parameter_len: usize) -> usize {
+            parameter_len
+        }
+        fn update(&self, _: &UpdateContext<'_>, _: &mut [f32], _: &mut [f32], _: &mut [f32]) {}
+    }
+
+    /// A plan with everything that has a place: views, in-place ops, accumulation, scratch, assignments, updates,
+    /// running sums, outputs, and inputs of all kinds.
+    fn plan(micro_batches: bool, order: UpdateOrder) -> Plan<f32> {
+        let spec = |path: &str, dims: &[usize], buffer: bool| ParameterSpec {
+            path: path.into(),
+            shape: Shape::new(dims).unwrap(),
+            trainable: !buffer,
+            buffer,
+        };
+        let specs = vec![
+            spec("conv", &[2, 1, 3, 3], false),
+            spec("gain", &[2], false),
+            spec("shift", &[2], false),
+            spec("running", &[2, 2], true),
+            spec("tied", &[8, 8], false),
+            spec("out", &[3, 8], false),
+        ];
+        let graph = Graph::<f32>::with_parameters(specs, Mode::Train);
+        let x = graph.input("x", Shape::of([4, 1, 4, 4]));
+        let target = graph.input("target", Shape::of([4, 3]));
+        let labels = graph.indices("labels", Shape::of([4]));
+        let p = |index| graph.parameter(index);
+        let same = Conv2dOptions { padding: [1, 1], ..Conv2dOptions::default() };
+        let (y, batch) = x.conv2d(p(0), None, same).batch_norm(p(1), p(2), 1e-5);
+        graph.assign(3, p(3) * 0.9 + batch * 0.1);
+        let y = y.relu().max_pool2d(2).flatten();
+        let y = y + y.linear(p(4), None).tanh();
+        let y = y.linear(p(4), None).dropout(0.5).linear(p(5), None);
+        let loss = y.cross_entropy(labels) + y.mean_squared_error(target);
+        let planner = graph.planner().optimizer(&Momentum).loss(loss).output("y", y.softmax()).update(order);
+        planner.micro_batches(micro_batches).build().unwrap()
+    }
+
+    /// Every slot of the plan: `(where it is, what it is)`.
+    fn slots<T: Element>(plan: &mut Plan<T>) -> Vec<(String, &mut Slot)> {
+        let mut all: Vec<(String, &mut Slot)> = Vec::new();
+        all.extend(plan.slots.iter_mut().enumerate().map(|(i, slot)| (alloc::format!("operand {i}"), slot)));
+        for (at, step) in plan.steps.iter_mut().enumerate() {
+            match step {
+                Step::Compute(instruction) => {
+                    all.push((alloc::format!("output of step {at}"), &mut instruction.output));
+                }
+                Step::Update(update) => {
+                    all.push((alloc::format!("gradient of step {at}"), &mut update.gradient))
+                }
+            }
+        }
+        for (i, update) in plan.deferred.iter_mut().enumerate() {
+            all.push((alloc::format!("running sum {i}"), &mut update.gradient));
+        }
+        for resident in &mut plan.residents {
+            all.push((resident.spec.path.clone(), &mut resident.value));
+            all.push((resident.spec.path.clone() + " (state)", &mut resident.state));
+            all.extend(resident.accumulator.as_mut().map(|slot| (String::from("accumulator"), slot)));
+        }
+        for port in plan.inputs.iter_mut().chain(&mut plan.outputs).chain(&mut plan.loss) {
+            all.push((port.name.clone(), &mut port.slot));
+        }
+        all
+    }
+
+    #[test]
+    fn a_slot_anywhere_else_is_found_out() {
+        let mut moved = 0;
+        for (micro_batches, order) in
+            [(false, UpdateOrder::AsReady), (false, UpdateOrder::AtEnd), (true, UpdateOrder::AsReady)]
+        {
+            let mut plan = plan(micro_batches, order);
+            plan.verify().unwrap();
+            let end = plan.arena_bytes();
+            let mut offsets: Vec<usize> = slots(&mut plan).iter().map(|(_, slot)| slot.offset).collect();
+            offsets.sort_unstable();
+            offsets.dedup();
+            offsets.extend([end, end - 4, 4, usize::MAX / 2]);
+            for at in 0..slots(&mut plan).len() {
+                let (name, before) = {
+                    let (name, slot) = &slots(&mut plan)[at];
+                    (name.clone(), **slot)
+                };
+                // What is empty, such as the state of a buffer, lies nowhere.
+                for &offset in offsets.iter().filter(|&&o| o != before.offset && before.value.len() > 0) {
+                    slots(&mut plan)[at].1.offset = offset;
+                    assert!(
+                        plan.verify().is_err(),
+                        "{name} moved from {} to {offset}:\n{plan}",
+                        before.offset
+                    );
+                    slots(&mut plan)[at].1.offset = before.offset;
+                    moved += 1;
+                }
+            }
+            plan.verify().unwrap();
+        }
+        assert!(moved > 2000, "{moved}");
+    }
+
+    #[test]
+    fn scratch_over_anything_that_is_needed_is_found_out() {
+        let mut plan = plan(false, UpdateOrder::AsReady);
+        let mut moved = 0;
+        for at in 0..plan.steps.len() {
+            let Step::Compute(instruction) = &plan.steps[at] else { continue };
+            let own = instruction.scratch;
+            if own.value.len() == 0 {
+                continue;
+            }
+            let mut wrong: Vec<usize> =
+                plan.slots[instruction.inputs.clone()].iter().map(|slot| slot.offset).collect();
+            wrong.extend([instruction.output.offset, plan.arena_bytes(), plan.inputs[0].slot.offset]);
+            wrong.extend(plan.residents.iter().flat_map(|r| [r.value.offset, r.state.offset]));
+            for offset in wrong {
+                let Step::Compute(instruction) = &mut plan.steps[at] else { continue };
+                instruction.scratch.offset = offset;
+                assert!(plan.verify().is_err(), "the scratch of step {at} at {offset}");
+                moved += 1;
+            }
+            let Step::Compute(instruction) = &mut plan.steps[at] else { continue };
+            instruction.scratch = own;
+        }
+        plan.verify().unwrap();
+        assert!(moved > 30, "{moved}");
+    }
+
+    #[test]
+    fn a_step_out_of_order_is_found_out() {
+        let mut plan = plan(false, UpdateOrder::AsReady);
+        let mut found = 0;
+        for at in 1..plan.steps.len() {
+            plan.steps.swap(at - 1, at);
+            found += usize::from(plan.verify().is_err());
+            plan.steps.swap(at - 1, at);
+        }
+        // Some neighbours are independent of each other; most are not.
+        assert!(2 * found > plan.steps.len(), "{found} of {}", plan.steps.len());
     }
 }

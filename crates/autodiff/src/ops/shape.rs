@@ -378,10 +378,13 @@ impl<'g, T: Element> Var<'g, T> {
     #[track_caller]
     pub fn permute(self, order: &[usize]) -> Var<'g, T> {
         let from = self.shape();
-        let axes = Axes::from(order);
-        if order.len() != from.rank() || axes.check("permute", from).is_err() {
-            let axis = order.iter().copied().find(|&axis| axis >= from.rank()).unwrap_or(order.len());
-            self.graph.fail_op(OpError::Axis { op: "permute", axis, shape: from });
+        if let Err(error) = Axes::from(order).check("permute", from) {
+            self.graph.fail_op(error);
+            return self;
+        }
+        if order.len() != from.rank() {
+            let (expected, got) = (from.rank(), order.len());
+            self.graph.fail_op(OpError::Count { op: "permute", what: "axes", expected, got, shape: from });
             return self;
         }
         let own = from.strides();

@@ -144,7 +144,7 @@ impl Checked {
     }
 
     /// The gradient, and the gradient of the gradient.
-    fn twice(
+    pub fn twice(
         &mut self,
         case: &Case,
         build: impl for<'g> Fn(&Operands<'g>) -> V<'g>,

