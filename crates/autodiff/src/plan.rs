@@ -206,7 +206,7 @@ impl<'g, T: Element> Planner<'g, T> {
 
     /// Reserves the state that `optimizer` needs, and keeps all gradients to the end if it needs their global norm.
     #[must_use]
-    pub fn optimizer(mut self, optimizer: &impl Optimizer<T>) -> Self {
+    pub fn optimizer(mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Self {
         let inner = self.graph.inner.borrow();
         self.state_lens = inner
             .parameters

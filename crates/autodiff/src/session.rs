@@ -313,7 +313,11 @@ impl<'m, T: Element> Session<'m, T> {
         self.updates += 1;
     }
 
-    fn walk<O: Optimizer<T> + ?Sized>(&mut self, loss_scale: f64, optimizer: Option<&O>) -> Result<(), NonFinite> {
+    fn walk<O: Optimizer<T> + ?Sized>(
+        &mut self,
+        loss_scale: f64,
+        optimizer: Option<&O>,
+    ) -> Result<(), NonFinite> {
         let mut norm = None;
         for at in 0..self.plan.steps.len() {
             match &self.plan.steps[at] {
@@ -346,7 +350,12 @@ impl<'m, T: Element> Session<'m, T> {
         libm_sqrt(self.plan.steps.iter().map(squares).sum())
     }
 
-    fn update(&mut self, optimizer: &(impl Optimizer<T> + ?Sized), update: &Update, global_norm: Option<f64>) {
+    fn update(
+        &mut self,
+        optimizer: &(impl Optimizer<T> + ?Sized),
+        update: &Update,
+        global_norm: Option<f64>,
+    ) {
         let resident = &self.plan.residents[update.parameter];
         let (value, state, shape) = (resident.value, resident.state, resident.spec.shape);
         let cx = UpdateContext {

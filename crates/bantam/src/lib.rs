@@ -46,21 +46,22 @@ pub mod prelude {
     #[cfg(all(feature = "autodiff", feature = "alloc"))]
     pub use bantam_autodiff::{Graph, Mode, Plan, Session, Var};
     pub use bantam_core::{Context, Executor, Optimizer, Schedule, Shape};
-    #[cfg(all(feature = "data", feature = "alloc"))]
-    pub use bantam_data::{Random, Stratified};
     #[cfg(feature = "data")]
     pub use bantam_data::{self as data, Dataset};
+    #[cfg(all(feature = "data", feature = "alloc"))]
+    pub use bantam_data::{Random, Stratified};
     #[cfg(all(feature = "nn", feature = "alloc"))]
     pub use bantam_nn::{
-        Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Initializer, Layer,
-        Linear, MaxPool2d, Params, Residual, Scope, Sequential, Summary,
+        Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Initializer,
+        Layer, Linear, MaxPool2d, Params, Residual, Scope, Sequential, Summary,
         loss::{cross_entropy, mean_squared_error},
     };
     #[cfg(feature = "optim")]
-    pub use bantam_optim::{Adam, AdamW, ClipByGlobalNorm, ClipByValue, Sgd};
+    pub use bantam_optim::{Adam, AdamW, ClipByGlobalNorm, ClipByValue, Sgd, chain};
     #[cfg(feature = "schedule")]
     pub use bantam_schedule::{
-        Cosine, Exponential, Linear as LinearSchedule, MultiStep, OneCycle, PerEpoch, PiecewiseConstant, Step, WarmUp,
+        Cosine, Exponential, Linear as LinearSchedule, MultiStep, OneCycle, PerEpoch, PiecewiseConstant,
+        Step, WarmUp,
     };
     #[cfg(feature = "threads")]
     pub use bantam_threads::Threads;

@@ -18,9 +18,13 @@ pub fn inspect(arguments: InspectArguments) -> Result<i32, Failure> {
     };
     let source = Source::open(&settings.data)?;
     let parts = source.parts(&settings)?;
-    let threads = threads(&settings);
+    let threads = threads(&settings)?;
     let network = trainer(&settings, &parts, &threads).prepare(&*parts.train)?;
     println!("{}\n", network.summary()?);
-    println!("training with batches of {}:\n{}", settings.batch.min(parts.train.len()), network.plan().memory());
+    println!(
+        "training with batches of {}:\n{}",
+        settings.batch.min(parts.train.len()),
+        network.plan().memory()
+    );
     Ok(0)
 }

@@ -40,7 +40,13 @@ fn initializer(settings: &Settings) -> Initializer {
 }
 
 /// Hidden linear layers, then the one that gives the logits.
-fn head(mut net: Sequential, p: &mut Params, settings: &Settings, mut width: usize, classes: usize) -> Sequential {
+fn head(
+    mut net: Sequential,
+    p: &mut Params,
+    settings: &Settings,
+    mut width: usize,
+    classes: usize,
+) -> Sequential {
     for (i, &hidden) in (1..).zip(&settings.hidden) {
         let bias = !settings.batch_norm;
         net = net.then(Linear::with(p.at(&format!("hidden{i}")), width, hidden, initializer(settings), bias));
@@ -55,7 +61,8 @@ fn head(mut net: Sequential, p: &mut Params, settings: &Settings, mut width: usi
 
 /// A 3×3 convolution that keeps the size, with or without normalisation.
 fn convolution(p: &mut Params, name: &str, channels: [usize; 2], stride: usize, norm: bool) -> Sequential {
-    let convolution = Conv2d::with(p.at(name), channels, 3, 1, Initializer::HeNormal, !norm).same().stride(stride);
+    let convolution =
+        Conv2d::with(p.at(name), channels, 3, 1, Initializer::HeNormal, !norm).same().stride(stride);
     let net = Sequential::new().then(convolution);
     if norm { net.then(BatchNorm::new(p.at(&format!("{name}_norm")), channels[1])) } else { net }
 }
@@ -91,15 +98,20 @@ fn resnet(p: &mut Params, settings: &Settings, features: Shape, classes: usize) 
             net.then(Residual::new(body))
         } else {
             let name = format!("block{i}.shortcut");
-            let shortcut = Conv2d::with(p.at(&name), [width, next], 1, 1, Initializer::HeNormal, true).stride(stride);
+            let shortcut =
+                Conv2d::with(p.at(&name), [width, next], 1, 1, Initializer::HeNormal, true).stride(stride);
             net.then(Residual::new(body).shortcut(shortcut))
         };
         net = net.then(activation(settings));
         width = next;
     }
-    net.then(GlobalAvgPool2d)
-        .then(Dropout::new(settings.dropout as f32))
-        .then(Linear::with(p.at("logits"), width, classes, Initializer::GlorotNormal, true))
+    net.then(GlobalAvgPool2d).then(Dropout::new(settings.dropout as f32)).then(Linear::with(
+        p.at("logits"),
+        width,
+        classes,
+        Initializer::GlorotNormal,
+        true,
+    ))
 }
 
 /// Channels, height and width; settings made sure that samples are images.

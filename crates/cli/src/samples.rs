@@ -15,12 +15,14 @@ pub struct Source {
     normalize: bool,
 }
 
+type AnyDataset<'s> = Box<dyn Dataset + 's>;
+
 /// The samples of a run.
 pub struct Parts<'s> {
     /// What is learned.
-    pub train: Box<dyn Dataset + 's>,
+    pub train: AnyDataset<'s>,
     /// What was held out.
-    pub validation: Box<dyn Dataset + 's>,
+    pub validation: AnyDataset<'s>,
     /// What was fitted on the training part and applied to both.
     pub normalize: Option<Normalize>,
 }
@@ -49,9 +51,11 @@ impl Source {
     /// # Errors
     /// A part would be empty, a class would be missing in one, or there are no test samples.
     pub fn parts(&self, settings: &Settings) -> Result<Parts<'_>, Failure> {
-        let (train, validation): (Box<dyn Dataset + '_>, Box<dyn Dataset + '_>) = if settings.validation == 0.0 {
+        let (train, validation): (AnyDataset<'_>, AnyDataset<'_>) = if settings.validation == 0.0 {
             let test = self.test.as_deref().ok_or_else(|| {
-                Failure::new("--validation 0 needs test files beside the training files, as idx: folders have them")
+                Failure::new(
+                    "--validation 0 needs test files beside the training files, as idx: folders have them",
+                )
             })?;
             (Box::new(&*self.all), Box::new(test))
         } else {
@@ -86,6 +90,7 @@ pub fn classes(dataset: &dyn Dataset) -> usize {
 
 /// The names of all classes; their numbers where they have none.
 pub fn class_names(dataset: &dyn Dataset) -> Vec<String> {
-    let name = |class: usize| dataset.class_name(class as u32).map_or_else(|| class.to_string(), str::to_owned);
+    let name =
+        |class: usize| dataset.class_name(class as u32).map_or_else(|| class.to_string(), str::to_owned);
     (0..classes(dataset)).map(name).collect()
 }

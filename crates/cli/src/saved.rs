@@ -60,7 +60,9 @@ impl Saved {
             values.insert(name, (tensor.shape(), tensor.data().to_vec()));
         }
         let normalize = match (values.remove(SHIFT), values.remove(SCALE)) {
-            (Some((_, shift)), Some((_, scale))) => Some(Normalize::from_parts(shift, scale).map_err(|e| bad(&e))?),
+            (Some((_, shift)), Some((_, scale))) => {
+                Some(Normalize::from_parts(shift, scale).map_err(|e| bad(&e))?)
+            }
             _ => None,
         };
         let names = tensors.metadata(CLASSES).unwrap_or_default();
@@ -72,7 +74,9 @@ impl Saved {
     /// # Errors
     /// They belong to another model.
     pub fn load_into(&self, network: &mut Network<'_>) -> Result<(), Failure> {
-        Ok(network.set_parameters(|name| self.values.get(name).map(|(shape, values)| (*shape, values.as_slice())))?)
+        Ok(network.set_parameters(|name| {
+            self.values.get(name).map(|(shape, values)| (*shape, values.as_slice()))
+        })?)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::run_folder::{Epoch, RunFolder};
 use crate::samples::{self, Parts, Source};
 use crate::saved;
 use crate::values::{Optimizer as Rule, Schedule as Curve};
+use bantam::optim::chain;
 use bantam::prelude::*;
 use bantam::train::EpochRecord;
 use serde::Serialize;
@@ -32,7 +33,7 @@ pub fn train(arguments: TrainArguments) -> Result<i32, Failure> {
     // Everything that can be wrong with the input is found out before there is a folder.
     let source = Source::open(&settings.data)?;
     let parts = source.parts(&settings)?;
-    let threads = threads(&settings);
+    let threads = threads(&settings)?;
     trainer(&settings, &parts, &threads).prepare(&*parts.train)?;
     let folder = match &arguments.run {
         Some(path) if arguments.resume => RunFolder::open(path)?,
@@ -42,8 +43,11 @@ pub fn train(arguments: TrainArguments) -> Result<i32, Failure> {
 }
 
 /// The thread pool that `settings` ask for.
-pub fn threads(settings: &Settings) -> Threads {
-    settings.threads.map_or_else(Threads::default, Threads::new)
+///
+/// # Errors
+/// The operating system refuses.
+pub fn threads(settings: &Settings) -> Result<Threads, Failure> {
+    Ok(settings.threads.map_or_else(|| Ok(Threads::default()), Threads::new)?)
 }
 
 /// A trainer with everything from `settings`, without observers.
@@ -80,7 +84,7 @@ fn optimize<'a>(trainer: Trainer<'a>, settings: &Settings, steps_per_epoch: u64)
 
 fn clip<'a>(trainer: Trainer<'a>, settings: &Settings, rule: impl Optimizer<f32> + 'a) -> Trainer<'a> {
     match settings.clip_norm {
-        Some(norm) => trainer.optimizer(ClipByGlobalNorm(norm).then(rule)),
+        Some(norm) => trainer.optimizer(chain(ClipByGlobalNorm(norm), rule)),
         None => trainer.optimizer(rule),
     }
 }
@@ -98,7 +102,8 @@ fn rate(settings: &Settings, steps_per_epoch: u64) -> impl Fn(u64) -> f32 + use<
         Curve::Cosine => boxed(Cosine::new(peak).steps(total)),
         Curve::OneCycle => boxed(OneCycle::to(peak).steps(total)),
         Curve::Piecewise { first, then } => {
-            let then: Vec<(u64, f32)> = then.iter().map(|&(epoch, rate)| (steps(epoch), rate as f32)).collect();
+            let then: Vec<(u64, f32)> =
+                then.iter().map(|&(epoch, rate)| (steps(epoch), rate as f32)).collect();
             boxed(PiecewiseConstant::new(*first as f32, then))
         }
     };
@@ -140,40 +145,42 @@ fn run(
         parts.validation.len(),
         folder.path().display()
     );
-    let trained = trainer
-        .observe(|event| {
-            let mut attempt = || -> Result<(), Failure> {
-                match event {
-                    Event::Start { history: done, batches, epochs, arena_bytes: bytes } => {
-                        history = folder.rewind(done.len() as u64)?;
-                        (batches_per_epoch, arena_bytes) = (batches, bytes);
-                        progress = Some(Progress::new(epochs, batches, done.len() as u64 * batches));
-                    }
-                    Event::Batch { epoch, batch, loss, accuracy, learning_rate } => {
-                        if let Some(progress) = &mut progress {
-                            let step = (epoch - 1) * batches_per_epoch + batch;
-                            let rate = learning_rate.map_or(f64::NAN, f64::from);
-                            progress.batch(epoch, step, loss, accuracy.unwrap_or(f64::NAN), rate);
-                        }
-                    }
-                    Event::Epoch(record) => {
-                        let row = row(record, epoch_begun.elapsed().as_secs_f64());
-                        epoch_begun = Instant::now();
-                        folder.append(row)?;
-                        if let Some(progress) = &mut progress {
-                            progress.epoch(&row);
-                        }
-                        history.push(row);
+    let trained = trainer.fit_observed(&*parts.train, |event| {
+        let mut attempt = || -> Result<(), Failure> {
+            match event {
+                Event::Start { history: done, batches, epochs, arena_bytes: bytes } => {
+                    history = folder.rewind(done.len() as u64)?;
+                    (batches_per_epoch, arena_bytes) = (batches, bytes);
+                    progress = Some(Progress::new(epochs, batches, done.len() as u64 * batches));
+                }
+                Event::Batch { epoch, batch, loss, accuracy, learning_rate } => {
+                    if let Some(progress) = &mut progress {
+                        let step = (epoch - 1) * batches_per_epoch + batch;
+                        let rate = learning_rate.map_or(f64::NAN, f64::from);
+                        progress.batch(epoch, step, loss, accuracy.unwrap_or(f64::NAN), rate);
                     }
                 }
-                Ok(())
-            };
-            if let Err(error) = attempt() {
-                failure = Some(error);
+                Event::Epoch(record) => {
+                    let row = row(record, epoch_begun.elapsed().as_secs_f64());
+                    epoch_begun = Instant::now();
+                    folder.append(row)?;
+                    if let Some(progress) = &mut progress {
+                        progress.epoch(&row);
+                    }
+                    history.push(row);
+                }
             }
-            if failure.is_some() || interrupt.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })
-        .fit(&*parts.train);
+            Ok(())
+        };
+        if let Err(error) = attempt() {
+            failure = Some(error);
+        }
+        if failure.is_some() || interrupt.is_requested() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
     drop(progress);
     if let Some(failure) = failure {
         return Err(failure);
@@ -288,7 +295,7 @@ fn draw(
     let short: Vec<&str> = names.iter().map(String::as_str).collect();
     pictures::confusion_matrix(&folder.picture("confusion"), &matrix, &short)?;
     let features = validation.features();
-    let (true, [_, height, width]) = (settings.data.is_images(), *features.dims()) else { return Ok(()) };
+    let (true, &[_, height, width]) = (settings.data.is_images(), features.dims()) else { return Ok(()) };
     // The surest mistakes are the most telling ones.
     wrong.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     wrong.truncate(SHEET_LIMIT);

@@ -198,7 +198,12 @@ struct Table {
     names: Vec<String>,
 }
 
-fn parse_table(source: impl Read, path: &Path, options: &Options, has_target: bool) -> Result<Table, CsvError> {
+fn parse_table(
+    source: impl Read,
+    path: &Path,
+    options: &Options,
+    has_target: bool,
+) -> Result<Table, CsvError> {
     let mut place = Place { path: path.to_path_buf(), line: None, names: Vec::new() };
     let mut reader = ::csv::ReaderBuilder::new()
         .has_headers(false)

@@ -132,35 +132,45 @@ pub trait Dataset {
     }
 }
 
-impl<D: Dataset + ?Sized> Dataset for &D {
-    fn len(&self) -> usize {
-        (**self).len()
-    }
+macro_rules! through_pointer {
+    ($($(#[$attribute:meta])* $pointer:ty),*) => {$(
+        $(#[$attribute])*
+        impl<D: Dataset + ?Sized> Dataset for $pointer {
+            fn len(&self) -> usize {
+                (**self).len()
+            }
 
-    fn features(&self) -> Shape {
-        (**self).features()
-    }
+            fn features(&self) -> Shape {
+                (**self).features()
+            }
 
-    fn target(&self) -> Target {
-        (**self).target()
-    }
+            fn target(&self) -> Target {
+                (**self).target()
+            }
 
-    fn write_features(&self, index: usize, out: &mut [f32]) -> Result<(), Error> {
-        (**self).write_features(index, out)
-    }
+            fn write_features(&self, index: usize, out: &mut [f32]) -> Result<(), Error> {
+                (**self).write_features(index, out)
+            }
 
-    fn label(&self, index: usize) -> Result<u32, Error> {
-        (**self).label(index)
-    }
+            fn label(&self, index: usize) -> Result<u32, Error> {
+                (**self).label(index)
+            }
 
-    fn write_values(&self, index: usize, out: &mut [f32]) -> Result<(), Error> {
-        (**self).write_values(index, out)
-    }
+            fn write_values(&self, index: usize, out: &mut [f32]) -> Result<(), Error> {
+                (**self).write_values(index, out)
+            }
 
-    fn class_name(&self, class: u32) -> Option<&str> {
-        (**self).class_name(class)
-    }
+            fn class_name(&self, class: u32) -> Option<&str> {
+                (**self).class_name(class)
+            }
+        }
+    )*};
 }
+through_pointer!(
+    &D,
+    #[cfg(feature = "alloc")]
+    alloc::boxed::Box<D>
+);
 
 /// `out` must have `expected` elements.
 pub(crate) fn check_len(what: &'static str, expected: usize, found: usize) -> Result<(), Error> {

@@ -39,7 +39,7 @@ impl Summary {
     /// # Errors
     /// The model does not accept such an input.
     pub fn of<T: Element>(
-        model: &impl Layer<T>,
+        model: &(impl Layer<T> + ?Sized),
         params: &Params,
         input: ValueType,
     ) -> Result<Summary, Error> {

@@ -72,13 +72,19 @@ impl fmt::Display for Error {
             Error::Setting { name, rule } => write!(f, "{name} must be {rule}"),
             Error::Optimizer(error) => error.fmt(f),
             Error::Output { expected, got } => {
-                write!(f, "the data needs an output of shape {expected} for each batch, the model gives {got}")
+                write!(
+                    f,
+                    "the data needs an output of shape {expected} for each batch, the model gives {got}"
+                )
             }
             Error::Features { expected, got } => {
                 write!(f, "the network was made for samples of shape {expected}, the data has {got}")
             }
             Error::Mismatch { path, expected, got } => {
-                write!(f, "{path}: the model has {expected}, but {got} was saved; they belong to different models")
+                write!(
+                    f,
+                    "{path}: the model has {expected}, but {got} was saved; they belong to different models"
+                )
             }
         }
     }

@@ -65,7 +65,10 @@ pub struct Network<'a> {
 
 impl fmt::Debug for Network<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Network").field("features", &self.features).field("target", &self.target).finish_non_exhaustive()
+        f.debug_struct("Network")
+            .field("features", &self.features)
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +98,8 @@ impl<'a> Network<'a> {
         like: &(impl Dataset + ?Sized),
         seed: u64,
     ) -> Result<Self, Error> {
-        let mut network = Network::make(Box::new(model), params, Box::new(loss), like, None, Context::default(), seed)?;
+        let mut network =
+            Network::make(Box::new(model), params, Box::new(loss), like, None, Context::default(), seed)?;
         network.params.clone().initialize(&mut network.session, seed);
         Ok(network)
     }
@@ -117,7 +121,16 @@ impl<'a> Network<'a> {
         let training = training.map(|(training, _)| training);
         let plan = trace(&*model, &*loss, &params, features, target, what, training, None)?;
         let session = Session::new(plan).context(context).seed(seed);
-        Ok(Network { model, loss, params, features, target, session, plans: alloc::vec![(what, None)], active: 0 })
+        Ok(Network {
+            model,
+            loss,
+            params,
+            features,
+            target,
+            session,
+            plans: alloc::vec![(what, None)],
+            active: 0,
+        })
     }
 
     /// Makes the plan for `what` the session's, tracing it if it is the first time.
@@ -129,8 +142,16 @@ impl<'a> Network<'a> {
             Some(slot) => slot,
             None => {
                 let like = Some(self.session.plan());
-                let plan =
-                    trace(&*self.model, &*self.loss, &self.params, self.features, self.target, what, training, like)?;
+                let plan = trace(
+                    &*self.model,
+                    &*self.loss,
+                    &self.params,
+                    self.features,
+                    self.target,
+                    what,
+                    training,
+                    like,
+                )?;
                 self.session.reserve(plan.arena_bytes());
                 self.plans.push((what, Some(plan)));
                 self.plans.len() - 1
@@ -164,7 +185,9 @@ impl<'a> Network<'a> {
         batch: usize,
     ) -> Result<(), Error> {
         match self.target {
-            Target::Classes(_) => batches.write_labels(dataset, epoch, batch, self.session.indices(TARGETS))?,
+            Target::Classes(_) => {
+                batches.write_labels(dataset, epoch, batch, self.session.indices(TARGETS))?
+            }
             Target::Values(_) => batches.write_values(dataset, epoch, batch, self.session.input(TARGETS))?,
         };
         Ok(())
@@ -195,7 +218,8 @@ impl<'a> Network<'a> {
     pub fn evaluate(&mut self, dataset: &(impl Dataset + ?Sized)) -> Result<Evaluation, Error> {
         let (mut loss, mut correct) = (0.0, 0);
         self.for_each_batch(dataset, true, |network, _, rows| {
-            loss += f64::from(network.session.output(LOSS).first().copied().unwrap_or(f32::NAN)) * rows as f64;
+            loss +=
+                f64::from(network.session.output(LOSS).first().copied().unwrap_or(f32::NAN)) * rows as f64;
             correct += network.correct().unwrap_or(0);
             Ok(())
         })?;
@@ -278,9 +302,15 @@ impl<'a> Network<'a> {
     ) -> Result<(), Error> {
         let mut found = Vec::new();
         for spec in self.params.specs() {
-            let mismatch = |got: String| Error::Mismatch { path: spec.path.clone(), expected: format!("{}", spec.shape), got };
+            let mismatch = |got: String| Error::Mismatch {
+                path: spec.path.clone(),
+                expected: format!("{}", spec.shape),
+                got,
+            };
             match find(&spec.path) {
-                Some((shape, values)) if shape == spec.shape && values.len() == shape.len() => found.push(values),
+                Some((shape, values)) if shape == spec.shape && values.len() == shape.len() => {
+                    found.push(values)
+                }
                 Some((shape, _)) => return Err(mismatch(format!("{shape}"))),
                 None => return Err(mismatch("nothing".into())),
             }

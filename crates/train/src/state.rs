@@ -26,7 +26,11 @@ impl Identity {
     }
 }
 
-pub(crate) fn save(network: &Network<'_>, progress: &Progress, identity: &Identity) -> Result<Vec<u8>, Error> {
+pub(crate) fn save(
+    network: &Network<'_>,
+    progress: &Progress,
+    identity: &Identity,
+) -> Result<Vec<u8>, Error> {
     let mut writer = Writer::new();
     for (name, value) in identity.entries() {
         writer.metadata(name, &format!("{value}"))?;
@@ -58,7 +62,11 @@ pub(crate) fn save(network: &Network<'_>, progress: &Progress, identity: &Identi
     Ok(writer.finish())
 }
 
-pub(crate) fn restore(bytes: &[u8], network: &mut Network<'_>, identity: &Identity) -> Result<Progress, Error> {
+pub(crate) fn restore(
+    bytes: &[u8],
+    network: &mut Network<'_>,
+    identity: &Identity,
+) -> Result<Progress, Error> {
     let tensors = Tensors::parse(bytes)?;
     for (name, expected) in identity.entries() {
         let got = tensors.metadata(name).unwrap_or("nothing");

@@ -45,7 +45,6 @@ pub enum Event<'e> {
     Epoch(&'e EpochRecord),
 }
 
-type Observer<'a> = Box<dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a>;
 type CheckpointSink<'a> = Box<dyn FnMut(&[u8]) -> Result<(), Error> + 'a>;
 
 /// When to give up on further epochs.
@@ -81,7 +80,6 @@ pub struct Trainer<'a> {
     validation: Option<&'a dyn Dataset>,
     early: Option<EarlyStopping>,
     context: Context<'a>,
-    observer: Option<Observer<'a>>,
     checkpoint: Option<CheckpointSink<'a>>,
     resume: Option<Vec<u8>>,
 }
@@ -112,7 +110,8 @@ pub struct Trained<'a> {
 
 impl fmt::Display for Trained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.history.iter().filter(|record| record.epoch == self.best_epoch).chain(self.history.last());
+        let shown =
+            self.history.iter().filter(|record| record.epoch == self.best_epoch).chain(self.history.last());
         let why = match self.stop {
             Stop::Finished => "all epochs done",
             Stop::Early => "stopped early: no more improvement",
@@ -141,7 +140,6 @@ impl<'a> Trainer<'a> {
             validation: None,
             early: None,
             context: Context::default(),
-            observer: None,
             checkpoint: None,
             resume: None,
         }
@@ -227,13 +225,6 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Tells `observer` of every batch and epoch; it can end the run by returning [`ControlFlow::Break`].
-    #[must_use]
-    pub fn observe(mut self, observer: impl FnMut(Event<'_>) -> ControlFlow<()> + 'a) -> Self {
-        self.observer = Some(Box::new(observer));
-        self
-    }
-
     /// Gives `sink` the complete state of the run after each epoch and when the observer ends the run.
     /// [`resume`](Self::resume) goes on from any of them with the same bits as if nothing had happened.
     #[must_use]
@@ -282,7 +273,10 @@ impl<'a> Trainer<'a> {
             return Err(bantam_data::Error::ZeroBatch.into());
         }
         if micro == 0 || !self.batch.is_multiple_of(micro) {
-            return Err(Error::Setting { name: "the micro-batch", rule: "at least 1 and a divisor of the batch" });
+            return Err(Error::Setting {
+                name: "the micro-batch",
+                rule: "at least 1 and a divisor of the batch",
+            });
         }
         let len = train.len();
         let batches = Batches::new(Shuffled::new(self.seed), len, micro)?;
@@ -317,7 +311,20 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// A setting, the data or the model does not fit; the loss is not finite; the checkpoint cannot be written or
     /// belongs to another run.
-    pub fn fit<D: Dataset + ?Sized>(mut self, train: &D) -> Result<Trained<'a>, Error> {
+    pub fn fit<D: Dataset + ?Sized>(self, train: &D) -> Result<Trained<'a>, Error> {
+        self.fit_observed(train, |_| ControlFlow::Continue(()))
+    }
+
+    /// Trains on `train` and tells `observer` of every batch and epoch; it can end the run by returning
+    /// [`ControlFlow::Break`].
+    ///
+    /// # Errors
+    /// As for [`fit`](Self::fit).
+    pub fn fit_observed<D: Dataset + ?Sized>(
+        mut self,
+        train: &D,
+        mut observer: impl FnMut(Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Trained<'a>, Error> {
         let Begun { mut network, batches, per_epoch, parts } = self.begin(train)?;
         let optimizer = &*self.optimizer;
         let training = Training { optimizer, micro_batches: parts > 1 };
@@ -328,10 +335,7 @@ impl<'a> Trainer<'a> {
             None => Progress::default(),
         };
 
-        let mut tell = |event: Event<'_>| match &mut self.observer {
-            Some(observer) => observer(event).is_break(),
-            None => false,
-        };
+        let mut tell = |event: Event<'_>| observer(event).is_break();
         let mut stop = tell(Event::Start {
             history: &progress.history,
             batches: per_epoch as u64,
@@ -353,7 +357,8 @@ impl<'a> Trainer<'a> {
             }
             let complete = progress.batch == per_epoch as u64;
             if complete {
-                let validation = self.validation.map(|validation| network.evaluate(validation)).transpose()?;
+                let validation =
+                    self.validation.map(|validation| network.evaluate(validation)).transpose()?;
                 let samples = progress.samples as f64;
                 let record = EpochRecord {
                     epoch: progress.epoch + 1,
@@ -445,8 +450,11 @@ fn judge(progress: &mut Progress, network: &Network<'_>, record: &EpochRecord, e
     if watched < lowest - early.map_or(0.0, |early| early.min_delta) {
         // The parameters are only kept where somebody may go back to them.
         let keep = early.is_some_and(|early| early.restore_best);
-        let parameters =
-            if keep { network.parameters().map(|(_, _, values)| values.to_vec()).collect() } else { Vec::new() };
+        let parameters = if keep {
+            network.parameters().map(|(_, _, values)| values.to_vec()).collect()
+        } else {
+            Vec::new()
+        };
         progress.best = Some(Best { epoch: record.epoch, watched, parameters });
         progress.stale = 0;
     } else {

@@ -1,6 +1,8 @@
 //! IDX files, plain or gzipped, and folders of them.
 
-use super::{IMAGE_RANKS, IdxArray, IdxDataset, IdxError, LABEL_RANKS, check_end, parse_header, sample_shape};
+use super::{
+    IMAGE_RANKS, IdxArray, IdxDataset, IdxError, LABEL_RANKS, check_end, parse_header, sample_shape,
+};
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -201,7 +203,8 @@ pub fn read_images(path: impl AsRef<Path>, maximum: f32) -> Result<Tensor<f32>, 
     let sample = sample_shape(header.shape);
     let pixels = bytes[header.start..header.end].iter().map(|&pixel| f32::from(pixel) / maximum).collect();
     let dims: Vec<usize> = [header.shape[0]].iter().chain(sample.dims()).copied().collect();
-    let too_many_axes = |message: String| fail(Problem::Io(io::Error::new(io::ErrorKind::InvalidData, message)));
+    let too_many_axes =
+        |message: String| fail(Problem::Io(io::Error::new(io::ErrorKind::InvalidData, message)));
     let shape = Shape::new(&dims).map_err(|error| too_many_axes(error.to_string()))?;
     Tensor::from_vec(pixels, shape).map_err(|error| too_many_axes(error.to_string()))
 }
