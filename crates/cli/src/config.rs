@@ -15,7 +15,7 @@ pub struct Options {
     pub data: Option<Data>,
 
     /// Share held out to validate on; 0: the test files of idx [default: 0.2, idx: 0]
-    #[arg(long, help_heading = "Data", value_name = "SHARE")]
+    #[arg(long, help_heading = "Data", value_name = "SHARE", allow_negative_numbers = true)]
     pub validation: Option<f64>,
 
     /// Decides all random numbers: the same seed, the same bits [default: 42]
@@ -39,7 +39,7 @@ pub struct Options {
     pub activation: Option<Activation>,
 
     /// Share of hidden values to drop while training [default: 0]
-    #[arg(long, help_heading = "Model", value_name = "SHARE")]
+    #[arg(long, help_heading = "Model", value_name = "SHARE", allow_negative_numbers = true)]
     pub dropout: Option<f64>,
 
     /// Normalise hidden values over the batch [default: false]
@@ -63,7 +63,7 @@ pub struct Options {
     pub optimizer: Option<Optimizer>,
 
     /// Learning rate, the highest if it changes [default: 0.003, sgd: 0.1]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub rate: Option<f64>,
 
     /// constant, cosine, onecycle, step(N, X), exponential(X), piecewise(X, N: X, …) [default: onecycle]
@@ -71,19 +71,19 @@ pub struct Options {
     pub schedule: Option<Schedule>,
 
     /// Epochs in which the rate first rises from 0 [default: 0]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub warm_up: Option<f64>,
 
     /// Share of its last direction that sgd keeps [default: 0]
-    #[arg(long, help_heading = "Training", value_name = "SHARE")]
+    #[arg(long, help_heading = "Training", value_name = "SHARE", allow_negative_numbers = true)]
     pub momentum: Option<f64>,
 
     /// How strongly weights are pulled to 0 [default: 0.01, sgd and adam: 0]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
 
     /// Shorten gradients that are longer than this (Euclidean norm) [default: off]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub clip_norm: Option<f64>,
 
     /// Stop after N epochs without a better validation loss, keep the best [default: off]
@@ -91,7 +91,7 @@ pub struct Options {
     pub patience: Option<usize>,
 
     /// How much lower a loss must be to count as better [default: 0]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub min_delta: Option<f64>,
 
     /// Results do not depend on it [default: all cores]
@@ -133,6 +133,9 @@ pub struct Settings {
 
 /// The settings that may change when a run goes on: they decide how long it is and how fast, not what it is.
 const MAY_CHANGE: [&str; 4] = ["epochs", "patience", "min-delta", "threads"];
+
+/// The widest layer that there can be: the weights between two of them take 4 GB.
+const MOST_WIDTH: usize = 1 << 15;
 
 /// What is wrong with settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -299,13 +302,20 @@ impl Options {
             ("threads", self.threads),
         ];
         for (key, value) in counts {
-            if value == Some(0) {
-                return Some((key, "expected at least 1, found 0".to_owned()));
+            // Steps are counted in 64 bits: epochs times batches stay far below. No machine has more threads.
+            let most = if key == "threads" { 1024 } else { 1_000_000_000 };
+            match value {
+                Some(0) => return Some((key, "expected at least 1, found 0".to_owned())),
+                Some(value) if value > most => {
+                    return Some((key, format!("expected at most {most}, found {value}")));
+                }
+                _ => {}
             }
         }
         for (key, widths) in [("hidden", &self.hidden), ("channels", &self.channels)] {
-            if widths.as_ref().is_some_and(|widths| widths.contains(&0)) {
-                return Some((key, "expected widths of at least 1, found 0".to_owned()));
+            let wrong = widths.iter().flatten().find(|width| !(1..=MOST_WIDTH).contains(*width));
+            if let Some(wrong) = wrong {
+                return Some((key, format!("expected widths from 1 to {MOST_WIDTH}, found {wrong}")));
             }
         }
         for (key, value) in
@@ -656,6 +666,12 @@ mod tests {
                 format!("my.toml:2: {key}: expected at least 1, found 0")
             );
         }
+        assert_eq!(
+            error("epochs = 1000000001"),
+            "my.toml:1: epochs: expected at most 1000000000, found 1000000001"
+        );
+        assert_eq!(error("threads = 5000"), "my.toml:1: threads: expected at most 1024, found 5000");
+        assert!(error("channels = [3, 40000]").contains("widths from 1 to 32768, found 40000"));
         for key in ["validation", "dropout", "momentum"] {
             for value in ["1.0", "-0.1", "nan"] {
                 let message = error(&format!("{key} = {value}"));
@@ -679,7 +695,7 @@ mod tests {
                     .starts_with(&format!("my.toml:1: {key}: expected 0 or more, found"))
             );
         }
-        assert_eq!(error("hidden = [3, 0]"), "my.toml:1: hidden: expected widths of at least 1, found 0");
+        assert_eq!(error("hidden = [3, 0]"), "my.toml:1: hidden: expected widths from 1 to 32768, found 0");
         let flags = Options { batch: Some(0), ..Options::default() };
         assert_eq!(settings(flags, None).unwrap_err().to_string(), "--batch: expected at least 1, found 0");
         let flags = Options { seed: Some(u64::MAX), ..Options::default() };

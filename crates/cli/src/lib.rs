@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod interrupt;
 pub mod models;
 pub mod pictures;
+pub mod print;
 pub mod progress;
 pub mod run_folder;
 pub mod samples;

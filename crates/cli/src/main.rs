@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use bantam_cli::arguments::{Arguments, Command};
-use bantam_cli::{evaluate, inspect, train};
+use bantam_cli::{evaluate, inspect, print, train};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(FAILED)),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            print::note(format_args!("error: {failure}"));
             ExitCode::from(FAILED)
         }
     }

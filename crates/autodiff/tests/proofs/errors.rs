@@ -399,7 +399,8 @@ fn fragile() -> Session<'static, f64> {
     };
     let plan = graph.planner().optimizer(&SGD).loss(y.square().mean_all()).build().unwrap();
     // Portable: a fused multiply-add does not round its product, which then cannot overflow.
-    let mut session = Session::new(plan).context(Context { numerics: Numerics::Portable, ..Context::default() });
+    let mut session =
+        Session::new(plan).context(Context { numerics: Numerics::Portable, ..Context::default() });
     session.parameter_mut(0).copy_from_slice(&[1.0, 0.0, 0.0, 1.0]);
     session.parameter_mut(2).fill(1.0);
     session
