@@ -13,6 +13,7 @@ pub mod failure;
 pub mod files;
 pub mod inspect;
 pub mod interrupt;
+pub mod measure;
 pub mod models;
 pub mod pictures;
 pub mod print;

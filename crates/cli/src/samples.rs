@@ -64,6 +64,25 @@ impl Source {
             let [train, validation] = split.map_err(|error| self.explain(&settings.data, error))?;
             (Box::new(train), Box::new(validation))
         };
+        self.normalized(train, validation)
+    }
+
+    /// The parts of cross-validation: each of `folds` parts is held out once while the others are learned.
+    ///
+    /// # Errors
+    /// Fewer than 2 folds, or a class with fewer samples than folds.
+    pub fn folds(&self, folds: usize, settings: &Settings) -> Result<Vec<Parts<'_>>, Failure> {
+        let parts = (&*self.all).stratified_k_fold(folds, settings.seed);
+        let parts = parts.map_err(|error| self.explain(&settings.data, error))?;
+        parts.into_iter().map(|[train, held]| self.normalized(Box::new(train), Box::new(held))).collect()
+    }
+
+    /// Both parts with the normalisation that is fitted on the first, if the data wants one.
+    fn normalized<'s>(
+        &self,
+        train: AnyDataset<'s>,
+        validation: AnyDataset<'s>,
+    ) -> Result<Parts<'s>, Failure> {
         if !self.normalize {
             return Ok(Parts { train, validation, normalize: None });
         }

@@ -160,7 +160,7 @@ fn help_and_version() {
         "{help}"
     );
     assert!(folder.succeed("--version").starts_with("bantam 0."));
-    for command in ["train", "eval", "predict", "inspect"] {
+    for command in ["train", "measure", "eval", "predict", "inspect"] {
         assert!(folder.succeed(&format!("{command} --help")).contains("Usage: bantam"));
     }
     assert!(folder.everything().is_empty());

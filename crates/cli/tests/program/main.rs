@@ -5,4 +5,5 @@ mod commands;
 mod common;
 #[cfg(unix)]
 mod killing;
+mod measuring;
 mod mistakes;
