@@ -163,6 +163,7 @@ impl<T: Element> Graph<T> {
         Ok(())
     }
 
+    #[allow(clippy::type_complexity, reason = "three fields of one node, taken apart by the only caller")]
     fn op_at(&self, id: u32) -> Option<(Shared<dyn Op<T>>, Vec<Var<'_, T>>, u32)> {
         let inner = self.inner.borrow();
         let node = &inner.nodes[id as usize];

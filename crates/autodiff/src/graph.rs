@@ -263,6 +263,16 @@ impl<T: Element> Graph<T> {
         Var { graph: self, id }
     }
 
+    /// Visits the recorded ops in order: the layer's path, the op's name, the output's type.
+    pub fn visit(&self, mut each: impl FnMut(&str, &str, ValueType)) {
+        let inner = self.inner.borrow();
+        for node in &inner.nodes {
+            if let Source::Op(op) = &node.source {
+                each(&inner.paths[node.path as usize], op.name(), node.value);
+            }
+        }
+    }
+
     /// A picture of the graph for Graphviz (`dot -Tsvg`).
     pub fn to_dot(&self) -> String {
         use fmt::Write;

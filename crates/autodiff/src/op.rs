@@ -168,7 +168,7 @@ impl<'a, T: Element> Inputs<'a, T> {
     }
 
     /// Input `i` as indices; empty if it is of another kind.
-    pub fn index(&self, i: usize) -> &'a [u32] {
+    pub fn indices(&self, i: usize) -> &'a [u32] {
         self.slice(i, Kind::Index)
     }
 

@@ -212,7 +212,7 @@ impl<'g, T: Element> Planner<'g, T> {
 
     /// Reserves the state that `optimizer` needs, and keeps all gradients to the end if it needs their global norm.
     #[must_use]
-    pub fn optimizer(mut self, optimizer: &impl Optimizer<T>) -> Self {
+    pub fn optimizer(mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Self {
         let inner = self.graph.inner.borrow();
         self.state_lens = inner
             .parameters
@@ -545,7 +545,7 @@ impl<T: Element> Lowering<T> {
         let uses = self.uses();
         let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
         let mut dead = vec![false; self.work.len()];
-        for at in 0..self.work.len() {
+        for (at, is_dead) in dead.iter_mut().enumerate() {
             let Work::Compute { op, inputs, output, .. } = &self.work[at] else { continue };
             let output = *output;
             producer[output as usize] = Some(at);
@@ -560,7 +560,7 @@ impl<T: Element> Lowering<T> {
                 *op = fused;
                 *target = output;
                 producer[output as usize] = Some(before);
-                dead[at] = true;
+                *is_dead = true;
             }
         }
         self.drop_dead(&dead);

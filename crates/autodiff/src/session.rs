@@ -167,6 +167,16 @@ impl<'m, T: Element> Session<'m, T> {
         Ok(())
     }
 
+    /// Makes the session's own arena at least `bytes` large, so that a larger plan can be [swapped](Self::swap) in.
+    /// What is in it stays. A borrowed arena stays as it is.
+    pub fn reserve(&mut self, bytes: usize) {
+        if let Arena::Owned(lines) = &mut self.arena
+            && size_of_val(lines.as_slice()) < bytes
+        {
+            lines.resize(bytes.div_ceil(64), Line([0; 64]));
+        }
+    }
+
     /// The plan that is run.
     pub fn plan(&self) -> &Plan<T> {
         &self.plan
@@ -267,7 +277,7 @@ impl<'m, T: Element> Session<'m, T> {
     ///
     /// # Errors
     /// The loss is infinite or not a number. No parameter has changed then.
-    pub fn step(&mut self, optimizer: &impl Optimizer<T>) -> Result<T, NonFinite> {
+    pub fn step(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Result<T, NonFinite> {
         if !self.plan.deferred.is_empty() {
             let loss = self.accumulate(1.0)?;
             self.apply(optimizer);
@@ -292,7 +302,7 @@ impl<'m, T: Element> Session<'m, T> {
     }
 
     /// Updates every parameter from its running sum of gradients and sets the sums to zero.
-    pub fn apply(&mut self, optimizer: &impl Optimizer<T>) {
+    pub fn apply(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) {
         let norm = self.plan.needs_global_norm.then(|| {
             let squares = |update: &Update| sum_of_squares(self.slice::<T>(update.gradient));
             libm_sqrt(self.plan.deferred.iter().map(squares).sum())
@@ -305,7 +315,11 @@ impl<'m, T: Element> Session<'m, T> {
         self.updates += 1;
     }
 
-    fn walk<O: Optimizer<T>>(&mut self, loss_scale: f64, optimizer: Option<&O>) -> Result<(), NonFinite> {
+    fn walk<O: Optimizer<T> + ?Sized>(
+        &mut self,
+        loss_scale: f64,
+        optimizer: Option<&O>,
+    ) -> Result<(), NonFinite> {
         let mut norm = None;
         for at in 0..self.plan.steps.len() {
             match &self.plan.steps[at] {
@@ -338,7 +352,12 @@ impl<'m, T: Element> Session<'m, T> {
         libm_sqrt(self.plan.steps.iter().map(squares).sum())
     }
 
-    fn update(&mut self, optimizer: &impl Optimizer<T>, update: &Update, global_norm: Option<f64>) {
+    fn update(
+        &mut self,
+        optimizer: &(impl Optimizer<T> + ?Sized),
+        update: &Update,
+        global_norm: Option<f64>,
+    ) {
         let resident = &self.plan.residents[update.parameter];
         let (value, state, shape) = (resident.value, resident.state, resident.spec.shape);
         let cx = UpdateContext {

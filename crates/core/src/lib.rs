@@ -25,7 +25,7 @@ mod schedule;
 mod shape;
 
 pub use context::{Context, Executor, Inline, Level, LevelName, Numerics};
-pub use optimizer::{Optimizer, UpdateContext};
+pub use optimizer::{InvalidSetting, Optimizer, UpdateContext};
 pub use real::Real;
 pub use schedule::Schedule;
 pub use shape::{MAX_RANK, RankError, Shape, broadcast_shapes};

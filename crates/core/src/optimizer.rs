@@ -1,6 +1,7 @@
 //! The seam between an optimizer and whoever owns parameters and gradients.
 
 use crate::{Context, Real, Shape};
+use core::fmt;
 
 /// What an optimizer may know of the step and of the parameter tensor it is asked to update.
 #[derive(Clone, Copy)]
@@ -14,10 +15,38 @@ pub struct UpdateContext<'a> {
     /// The shape of the parameter tensor. By convention tensors of rank 0 and 1 are biases and gains of
     /// normalisations, which weight decay leaves alone.
     pub shape: Shape,
-    /// The Euclidean norm of all gradients taken together; present exactly if the optimizer
-    /// [needs it](Optimizer::needs_global_norm).
+    /// The Euclidean norm of all gradients taken together; present if the optimizer
+    /// [needs it](Optimizer::needs_global_norm). Without it a rule that needs it takes the gradient it is given for all
+    /// there is.
     pub global_norm: Option<f64>,
 }
+
+impl UpdateContext<'static> {
+    /// For parameters that are a single slice, in the best way that this CPU has on the calling thread.
+    pub fn new(step: u64, shape: impl Into<Shape>) -> UpdateContext<'static> {
+        let shape = shape.into();
+        UpdateContext { context: Context::default(), step, index: 0, shape, global_norm: None }
+    }
+}
+
+/// A hyper-parameter that makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InvalidSetting {
+    /// Its name, as in the code.
+    pub setting: &'static str,
+    /// Its value.
+    pub found: f64,
+    /// What it should be, such as "at least 0".
+    pub expected: &'static str,
+}
+
+impl fmt::Display for InvalidSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} should be {}, found {}", self.setting, self.expected, self.found)
+    }
+}
+
+impl core::error::Error for InvalidSetting {}
 
 /// A rule that turns gradients into new parameters, one tensor at a time, over plain slices.
 ///
@@ -31,6 +60,15 @@ pub trait Optimizer<T: Real> {
     /// update, which costs the memory of all gradients at once.
     fn needs_global_norm(&self) -> bool {
         false
+    }
+
+    /// Checks the hyper-parameters; whoever trains calls it once, before the first step. A rule with settings that make no
+    /// sense still computes something.
+    ///
+    /// # Errors
+    /// The first setting that makes no sense.
+    fn validate(&self) -> Result<(), InvalidSetting> {
+        Ok(())
     }
 
     /// The learning rate used for step `step`, to be shown and recorded; `None` if the rule has none.

@@ -1,9 +1,16 @@
 //! Two-dimensional convolution (cross-correlation, as the field calls it) and its two gradients.
+//!
+//! All three are matrix products whose B is never written out. With each channel of one image padded by zeros, the
+//! element that tap (channel, ky, kx) sees at output pixel (y, x) lies at `tap offset + pixel offset`, so a panel of B
+//! is gathered from the padded image just before it is multiplied. The gradient by the input is the convolution of
+//! `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
 
-use crate::gemm::{Activation, activate};
+use crate::gemm::{Activation, Bias, Panel, Product, Source, TILE_COLUMNS, multiply, panel_depth};
+use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::Element;
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
+use core::ops::Range;
 
 /// The shape of a convolution. Inputs are [batch, channels_in, height, width], outputs [batch, channels_out,
 /// out_height, out_width], weights [channels_out, channels_in / groups, kernel height, kernel width].
@@ -66,49 +73,274 @@ impl ConvShape {
         self.channels_out * (self.channels_in / self.groups) * self.kernel[0] * self.kernel[1]
     }
 
-    /// Calls `f(output index, input index, weight index)` for every product of the convolution: images and output
-    /// channels outside, then input channels and taps, output pixels innermost.
-    fn for_each_product(&self, mut f: impl FnMut(usize, usize, usize)) {
-        let (out_height, out_width) = (self.out_height(), self.out_width());
-        let (in_group, out_group) = (self.channels_in / self.groups, self.channels_out / self.groups);
-        let position = |out: usize, tap: usize, axis: usize, len: usize| {
-            let padded = out * self.stride[axis] + tap * self.dilation[axis];
-            padded.checked_sub(self.padding[axis]).filter(|at| *at < len)
+    /// Elements of one output plane.
+    fn out_plane(&self) -> usize {
+        self.out_height() * self.out_width()
+    }
+
+    /// Taps of the kernel.
+    fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    fn in_group(&self) -> usize {
+        self.channels_in / self.groups
+    }
+
+    fn out_group(&self) -> usize {
+        self.channels_out / self.groups
+    }
+
+    /// Into how many tasks the images are divided, at most 16: a function of the shape alone.
+    fn pieces(&self) -> usize {
+        let work = self.output_len() * self.in_group() * self.taps();
+        (work / TASK_WORK).clamp(1, MOST_PIECES).min(self.batch.max(1))
+    }
+
+    /// The images of a piece.
+    fn images(&self, piece: usize) -> Range<usize> {
+        let (pieces, batch) = (self.pieces(), self.batch);
+        piece * batch / pieces..(piece + 1) * batch / pieces
+    }
+
+    /// What forward and the gradient by the weights see of one group of an input image.
+    fn input_window(&self) -> Window {
+        Window {
+            channels: self.in_group(),
+            source: [self.height, self.width],
+            spread: [1, 1],
+            before: self.padding.map(|padding| padding as isize),
+            padded: [self.height + 2 * self.padding[0], self.width + 2 * self.padding[1]],
+            kernel: self.kernel,
+            dilation: self.dilation,
+            step: self.stride,
+            out_width: self.out_width(),
+        }
+    }
+
+    /// What the gradient by the input sees of one group of `dy`.
+    fn gradient_window(&self) -> Window {
+        let reach = |axis: usize| self.dilation[axis] * (self.kernel[axis] - 1);
+        let padded = |axis: usize, len: usize| len + reach(axis);
+        Window {
+            channels: self.out_group(),
+            source: [self.out_height(), self.out_width()],
+            spread: self.stride,
+            before: [0, 1].map(|axis| reach(axis) as isize - self.padding[axis] as isize),
+            padded: [padded(0, self.height), padded(1, self.width)],
+            kernel: self.kernel,
+            dilation: self.dilation,
+            step: [1, 1],
+            out_width: self.width,
+        }
+    }
+}
+
+/// Multiply-adds that are worth a task of their own.
+const TASK_WORK: usize = 1 << 19;
+/// The most tasks of one call; each has its own scratch.
+const MOST_PIECES: usize = 16;
+
+/// Several planes of one image, padded and spread out, and the windows that slide over them.
+#[derive(Clone, Copy)]
+struct Window {
+    channels: usize,
+    /// Height and width of a plane as it is given.
+    source: [usize; 2],
+    /// The distance of its pixels in the padded plane: 1, or the stride of a convolution that is run backwards.
+    spread: [usize; 2],
+    /// Where its first pixel lies in the padded plane; negative if the first pixels are cut off.
+    before: [isize; 2],
+    /// Height and width of the padded plane.
+    padded: [usize; 2],
+    kernel: [usize; 2],
+    dilation: [usize; 2],
+    /// Steps of the windows over the padded plane.
+    step: [usize; 2],
+    /// Windows per row.
+    out_width: usize,
+}
+
+impl Window {
+    /// Whether the planes as they are given are the padded planes.
+    fn is_plain(&self) -> bool {
+        self.source == self.padded && self.spread == [1, 1] && self.before == [0, 0]
+    }
+
+    /// Elements of scratch for the padded planes.
+    fn scratch(&self) -> usize {
+        if self.is_plain() { 0 } else { self.channels * self.padded[0] * self.padded[1] }
+    }
+
+    /// The padded planes: those of `x`, or copied to `scratch`.
+    fn expand<'a, T: Element>(&self, x: &'a [T], scratch: &'a mut [T]) -> &'a [T] {
+        if self.is_plain() {
+            return x;
+        }
+        scratch.fill(T::zero());
+        let [height, width] = self.source;
+        if height * width == 0 {
+            return scratch;
+        }
+        // Where pixel `at` of an axis goes, if it is not cut off.
+        let place = |axis: usize, at: usize| {
+            usize::try_from((at * self.spread[axis]) as isize + self.before[axis])
+                .ok()
+                .filter(|at| *at < self.padded[axis])
         };
-        for image in 0..self.batch {
-            for out_channel in 0..self.channels_out {
-                for channel in 0..in_group {
-                    let in_channel = out_channel / out_group * in_group + channel;
-                    for tap in 0..self.kernel[0] * self.kernel[1] {
-                        let weight =
-                            (out_channel * in_group + channel) * self.kernel[0] * self.kernel[1] + tap;
-                        let (tap_y, tap_x) = (tap / self.kernel[1], tap % self.kernel[1]);
-                        for out_y in 0..out_height {
-                            let Some(y) = position(out_y, tap_y, 0, self.height) else { continue };
-                            for out_x in 0..out_width {
-                                let Some(x) = position(out_x, tap_x, 1, self.width) else { continue };
-                                let plane = image * self.channels_in + in_channel;
-                                let out_plane = image * self.channels_out + out_channel;
-                                f(
-                                    (out_plane * out_height + out_y) * out_width + out_x,
-                                    (plane * self.height + y) * self.width + x,
-                                    weight,
-                                );
-                            }
-                        }
+        // The pixels of a row that are kept.
+        let first = (0..width).find(|x| place(1, *x).is_some()).unwrap_or(width);
+        let last = (first..width).find(|x| place(1, *x).is_none()).unwrap_or(width);
+        for (plane, padded) in
+            x.chunks_exact(height * width).zip(scratch.chunks_exact_mut(self.padded[0] * self.padded[1]))
+        {
+            for (y, row) in plane.chunks_exact(width).enumerate() {
+                let (Some(y), Some(x)) = (place(0, y), place(1, first)) else { continue };
+                let padded = &mut padded[y * self.padded[1] + x..];
+                let row = &row[first..last];
+                if self.spread[1] == 1 {
+                    padded[..row.len()].copy_from_slice(row);
+                } else {
+                    for (padded, x) in padded.iter_mut().step_by(self.spread[1]).zip(row) {
+                        *padded = *x;
                     }
                 }
+            }
+        }
+        scratch
+    }
+
+    /// Where tap `index` (channel, ky, kx) lies, from the window's corner.
+    #[inline(always)]
+    fn tap(&self, index: usize) -> usize {
+        let (rest, kx) = (index / self.kernel[1], index % self.kernel[1]);
+        let (channel, ky) = (rest / self.kernel[0], rest % self.kernel[0]);
+        (channel * self.padded[0] + ky * self.dilation[0]) * self.padded[1] + kx * self.dilation[1]
+    }
+
+    /// The corner of window `index`.
+    #[inline(always)]
+    fn pixel(&self, index: usize) -> usize {
+        let (y, x) = (index / self.out_width, index % self.out_width);
+        y * self.step[0] * self.padded[1] + x * self.step[1]
+    }
+
+    /// Number of taps over all channels.
+    fn taps(&self) -> usize {
+        self.channels * self.kernel[0] * self.kernel[1]
+    }
+}
+
+/// B of forward and of the gradient by the input: taps down, pixels across.
+struct TapsByPixels<'a, T> {
+    window: &'a Window,
+    planes: &'a [T],
+}
+
+/// B of the gradient by the weights: pixels down, taps across.
+struct PixelsByTaps<'a, T> {
+    window: &'a Window,
+    planes: &'a [T],
+}
+
+impl<T: Element> Source<T> for TapsByPixels<'_, T> {
+    #[inline(always)]
+    fn panel<S: Simd>(
+        &self,
+        simd: S,
+        depths: &Range<usize>,
+        column: usize,
+        most: usize,
+        buffer: &mut [T],
+    ) -> Panel<T> {
+        let offsets = Offsets::new(column, most, |pixel| self.window.pixel(pixel));
+        let padded = most.next_multiple_of(LANES);
+        let [tap_rows, tap_columns] = self.window.kernel;
+        // Walking over the taps is cheaper than a division for each.
+        let (mut at, mut kx) = (self.window.tap(depths.start), depths.start % tap_columns);
+        let mut ky = depths.start / tap_columns % tap_rows;
+        let [dy, dx] = self.window.dilation;
+        let [height, width] = self.window.padded;
+        for row in buffer[..depths.len() * padded].chunks_exact_mut(padded) {
+            offsets.gather(simd, &self.planes[at..], row);
+            (kx, at) = (kx + 1, at + dx);
+            if kx == tap_columns {
+                (kx, ky, at) = (0, ky + 1, at + dy * width - tap_columns * dx);
+            }
+            if ky == tap_rows {
+                (ky, at) = (0, at + height * width - tap_rows * dy * width);
+            }
+        }
+        Panel::copied(buffer, most)
+    }
+}
+
+impl<T: Element> Source<T> for PixelsByTaps<'_, T> {
+    #[inline(always)]
+    fn panel<S: Simd>(
+        &self,
+        simd: S,
+        depths: &Range<usize>,
+        column: usize,
+        most: usize,
+        buffer: &mut [T],
+    ) -> Panel<T> {
+        let offsets = Offsets::new(column, most, |tap| self.window.tap(tap));
+        let padded = most.next_multiple_of(LANES);
+        for (pixel, row) in depths.clone().zip(buffer[..depths.len() * padded].chunks_exact_mut(padded)) {
+            offsets.gather(simd, &self.planes[self.window.pixel(pixel)..], row);
+        }
+        Panel::copied(buffer, most)
+    }
+}
+
+/// Where the columns of a panel lie, from the place of its row.
+struct Offsets {
+    /// Beyond the last column, the last one again.
+    at: [usize; TILE_COLUMNS],
+    /// Which eights are neighbours.
+    neighbours: [bool; TILE_COLUMNS / LANES],
+}
+
+impl Offsets {
+    #[inline(always)]
+    fn new(column: usize, width: usize, offset: impl Fn(usize) -> usize) -> Offsets {
+        let at: [usize; TILE_COLUMNS] = core::array::from_fn(|j| offset(column + j.min(width - 1)));
+        let neighbours = core::array::from_fn(|v| {
+            let eight = &at[v * LANES..][..LANES];
+            eight.iter().enumerate().all(|(i, at)| *at == eight[0] + i)
+        });
+        Offsets { at, neighbours }
+    }
+
+    #[inline(always)]
+    fn gather<T: Element, S: Simd>(&self, simd: S, from: &[T], row: &mut [T]) {
+        let (eights, _) = row.as_chunks_mut::<LANES>();
+        let (at, _) = self.at.as_chunks::<LANES>();
+        for ((eight, at), neighbours) in eights.iter_mut().zip(at).zip(self.neighbours) {
+            if neighbours && let Some(from) = from[at[0]..].first_chunk() {
+                T::Vector::load(simd, from).store(eight);
+            } else {
+                *eight = at.map(|at| from[at]);
             }
         }
     }
 }
 
+/// How many elements of scratch a task needs: padded planes and a panel.
+fn task_scratch(window: &Window, depth: usize) -> usize {
+    window.scratch() + panel_depth(depth) * TILE_COLUMNS
+}
+
 /// How many elements of scratch [`conv2d_forward`] needs.
-pub fn conv2d_forward_scratch(_shape: &ConvShape) -> usize {
-    0
+pub fn conv2d_forward_scratch(shape: &ConvShape) -> usize {
+    let window = shape.input_window();
+    shape.pieces() * task_scratch(&window, window.taps())
 }
 
 /// y = activation(x ∗ weight + bias); `bias` has one element per output channel.
+///
+/// Each output adds its products in the order (input channel, ky, kx), starting from the bias.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn conv2d_forward<T: Element>(
     cx: &Context<'_>,
@@ -126,22 +358,21 @@ pub fn conv2d_forward<T: Element>(
     require(
         scratch.len() >= conv2d_forward_scratch(shape) && bias.is_none_or(|b| b.len() == shape.channels_out),
     );
-    let plane = shape.out_height() * shape.out_width();
-    for (i, y) in y.chunks_exact_mut(plane.max(1)).enumerate() {
-        y.fill(bias.map_or(T::zero(), |bias| bias[i % shape.channels_out]));
-    }
-    shape.for_each_product(|out, input, tap| y[out] += x[input] * weight[tap]);
-    activate(cx, activation, y);
+    let window = shape.input_window();
+    correlate(cx, shape, &window, x, weight, bias, activation, y, false, scratch);
 }
 
 /// How many elements of scratch [`conv2d_backward_input`] needs.
-pub fn conv2d_backward_input_scratch(_shape: &ConvShape) -> usize {
-    0
+pub fn conv2d_backward_input_scratch(shape: &ConvShape) -> usize {
+    let window = shape.gradient_window();
+    shape.weight_len() + shape.pieces() * task_scratch(&window, window.taps())
 }
 
 /// The gradient by the input from `dy`; adds to what `dx` holds if `accumulate`.
+///
+/// Each element adds its products in the order (output channel, ky, kx), the last tap first.
 pub fn conv2d_backward_input<T: Element>(
-    _cx: &Context<'_>,
+    cx: &Context<'_>,
     shape: &ConvShape,
     dy: &[T],
     weight: &[T],
@@ -153,20 +384,123 @@ pub fn conv2d_backward_input<T: Element>(
         dx.len() == shape.input_len() && weight.len() == shape.weight_len() && dy.len() == shape.output_len(),
     );
     require(scratch.len() >= conv2d_backward_input_scratch(shape));
-    if !accumulate {
-        dx.fill(T::zero());
+    let (turned, scratch) = scratch.split_at_mut(shape.weight_len());
+    // [groups, out, in, taps] becomes [groups, in, out, taps from last to first].
+    let (taps, inputs, outputs) = (shape.taps(), shape.in_group(), shape.out_group());
+    for (i, kernel) in weight.chunks_exact(taps).enumerate() {
+        let (group, output, input) = (i / inputs / outputs, i / inputs % outputs, i % inputs);
+        let to = &mut turned[((group * inputs + input) * outputs + output) * taps..][..taps];
+        for (to, weight) in to.iter_mut().rev().zip(kernel) {
+            *to = *weight;
+        }
     }
-    shape.for_each_product(|out, input, tap| dx[input] += dy[out] * weight[tap]);
+    let window = shape.gradient_window();
+    correlate(cx, shape, &window, dy, turned, None, Activation::Identity, dx, accumulate, scratch);
+}
+
+/// The correlation of images, seen through `window`, with `weight`: forward, or backward with turned weights.
+#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
+fn correlate<T: Element>(
+    cx: &Context<'_>,
+    shape: &ConvShape,
+    window: &Window,
+    x: &[T],
+    weight: &[T],
+    bias: Option<&[T]>,
+    activation: Activation,
+    y: &mut [T],
+    accumulate: bool,
+    scratch: &mut [T],
+) {
+    if y.is_empty() {
+        return;
+    }
+    let image = y.len() / shape.batch;
+    let len = task_scratch(window, window.taps());
+    let (y, scratch) = (Parts::new(y), Parts::new(scratch));
+    for_each_task(cx, shape.pieces(), |piece| {
+        let images = shape.images(piece);
+        // SAFETY: pieces have different images and each its own scratch.
+        let (y, scratch) =
+            unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
+        let x_image = window.channels * shape.groups * window.source[0] * window.source[1];
+        let x = &x[images.start * x_image..images.end * x_image];
+        run(
+            cx,
+            Correlate {
+                window,
+                groups: shape.groups,
+                x,
+                weight,
+                bias,
+                activation,
+                y,
+                image,
+                accumulate,
+                scratch,
+            },
+        );
+    });
+}
+
+/// The images of one task.
+struct Correlate<'a, 'b, T> {
+    window: &'a Window,
+    groups: usize,
+    x: &'a [T],
+    weight: &'a [T],
+    bias: Option<&'a [T]>,
+    activation: Activation,
+    y: &'b mut [T],
+    /// Elements of one image of `y`.
+    image: usize,
+    accumulate: bool,
+    scratch: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for Correlate<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let window = self.window;
+        let taps = window.taps();
+        // Output channels of a group, and pixels of an output plane.
+        let rows = self.weight.len() / taps / self.groups;
+        let pixels = self.image / rows / self.groups;
+        let source = window.channels * window.source[0] * window.source[1];
+        let (planes, buffer) = self.scratch.split_at_mut(window.scratch());
+        for (i, y) in self.y.chunks_exact_mut(rows * pixels).enumerate() {
+            let group = i % self.groups;
+            let planes = window.expand(&self.x[i * source..][..source], planes);
+            let product = Product {
+                a: &self.weight[group * rows * taps..][..rows * taps],
+                a_strides: [taps, 1],
+                k: taps,
+                bias: self.bias.map(|bias| Bias::PerRow(&bias[group * rows..][..rows])),
+                activation: self.activation,
+                accumulate: self.accumulate,
+                c: y.as_mut_ptr(),
+                c_stride: pixels,
+                rows: 0..rows,
+                columns: 0..pixels,
+            };
+            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer);
+        }
+    }
 }
 
 /// How many elements of scratch [`conv2d_backward_weight`] needs.
-pub fn conv2d_backward_weight_scratch(_shape: &ConvShape) -> usize {
-    0
+pub fn conv2d_backward_weight_scratch(shape: &ConvShape) -> usize {
+    shape.pieces() * (shape.weight_len() + task_scratch(&shape.input_window(), shape.out_plane()))
 }
 
 /// The gradient by the weights from `x` and `dy`; adds to what `dw` holds if `accumulate`.
+///
+/// The images are cut into at most 16 pieces by the shape alone. A piece adds its products in the order (image, y, x),
+/// and the pieces are added in order.
 pub fn conv2d_backward_weight<T: Element>(
-    _cx: &Context<'_>,
+    cx: &Context<'_>,
     shape: &ConvShape,
     x: &[T],
     dy: &[T],
@@ -176,8 +510,69 @@ pub fn conv2d_backward_weight<T: Element>(
 ) {
     require(x.len() == shape.input_len() && dw.len() == shape.weight_len() && dy.len() == shape.output_len());
     require(scratch.len() >= conv2d_backward_weight_scratch(shape));
-    if !accumulate {
-        dw.fill(T::zero());
+    let (window, pieces, weights) = (shape.input_window(), shape.pieces(), shape.weight_len());
+    let (sums, scratch) = scratch.split_at_mut(pieces * weights);
+    let len = task_scratch(&window, shape.out_plane());
+    if weights == 0 {
+        return;
     }
-    shape.for_each_product(|out, input, tap| dw[tap] += x[input] * dy[out]);
+    let tasks = Parts::new(scratch);
+    for_each_chunk(cx, sums, weights, |piece, sum| {
+        // SAFETY: each piece has its own scratch.
+        let scratch = unsafe { tasks.range(piece * len, len) };
+        run(cx, WeightGradient { shape, window: &window, x, dy, images: shape.images(piece), sum, scratch });
+    });
+    for_each_chunk(cx, dw, GRAIN, |chunk, dw| {
+        for (i, dw) in dw.iter_mut().enumerate() {
+            let at = chunk * GRAIN + i;
+            let start = if accumulate { *dw } else { T::zero() };
+            *dw = (0..pieces).fold(start, |sum, piece| sum + sums[piece * weights + at]);
+        }
+    });
+}
+
+/// The sum over the images of one piece.
+struct WeightGradient<'a, 'b, T> {
+    shape: &'a ConvShape,
+    window: &'a Window,
+    x: &'a [T],
+    dy: &'a [T],
+    images: Range<usize>,
+    sum: &'b mut [T],
+    scratch: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for WeightGradient<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let WeightGradient { shape, window, x, dy, images, sum, scratch } = self;
+        let (taps, rows, pixels) = (window.taps(), shape.out_group(), shape.out_plane());
+        let source = window.channels * window.source[0] * window.source[1];
+        let (planes, buffer) = scratch.split_at_mut(window.scratch());
+        if images.is_empty() || pixels == 0 {
+            sum.fill(T::zero());
+            return;
+        }
+        for image in images.clone() {
+            for (group, sum) in sum.chunks_exact_mut(rows * taps).enumerate() {
+                let i = image * shape.groups + group;
+                let planes = window.expand(&x[i * source..][..source], planes);
+                let product = Product {
+                    a: &dy[i * rows * pixels..][..rows * pixels],
+                    a_strides: [pixels, 1],
+                    k: pixels,
+                    bias: None,
+                    activation: Activation::Identity,
+                    accumulate: image > images.start,
+                    c: sum.as_mut_ptr(),
+                    c_stride: taps,
+                    rows: 0..rows,
+                    columns: 0..taps,
+                };
+                multiply(simd, &product, &PixelsByTaps { window, planes }, panel_depth(pixels), buffer);
+            }
+        }
+    }
 }

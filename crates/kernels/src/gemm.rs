@@ -1,8 +1,15 @@
 //! Matrix products C = activation(A·B + bias), or added to what C holds.
+//!
+//! C is cut into blocks, one per task, and a block into tiles of at most 6 × 16 elements that are held in registers
+//! while k runs (Goto and van de Geijn, 2008). B is copied panel by panel, so that a tile reads it in order from the
+//! first-level cache; A is read where it lies, because a tile broadcasts its elements one at a time and either of its
+//! strides does for that. Copying A as well was tried and gained nothing at the shapes of training.
 
+use crate::parallel::{Parts, for_each_task};
 use crate::require;
-use crate::simd::Element;
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
+use core::ops::Range;
 
 /// The shape of a product: A is m × k, B is k × n, C is m × n and row-major without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,15 +50,78 @@ pub enum Activation {
     Tanh,
 }
 
-/// How many elements of scratch [`gemm`] needs; 0 for small shapes.
-pub fn gemm_scratch(_gemm: &Gemm) -> usize {
-    0
+/// Rows of a tile.
+const TILE_ROWS: usize = 6;
+/// The most columns of a tile: two vectors.
+pub(crate) const TILE_COLUMNS: usize = 2 * LANES;
+/// The longest stretch of k that a panel of B covers: 24 KiB of `f32`, half of a usual first-level cache.
+const PANEL_DEPTH: usize = 384;
+/// Rows of a block: with the depth of a panel, 288 KiB of A, which stays in a usual second-level cache.
+const BLOCK_ROWS: usize = 32 * TILE_ROWS;
+/// Multiply-adds that are worth a task of their own.
+const TASK_WORK: usize = 1 << 19;
+/// The most column groups and the most row blocks.
+const MOST_TASKS: usize = 16;
+/// B is read where it lies while it spans no more elements than this: 16 KiB of `f32`.
+const SMALL_B: usize = 4 << 10;
+
+/// How a product is cut into blocks: a function of its shape alone.
+struct Blocks {
+    rows: usize,
+    columns: usize,
+    row_blocks: usize,
+    column_blocks: usize,
 }
 
-/// C = activation(A·B + bias), or activation(C + A·B + bias) if `accumulate`.
+impl Gemm {
+    fn blocks(&self) -> Blocks {
+        let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
+        let tasks = (work / TASK_WORK).clamp(1, MOST_TASKS);
+        let rows = (self.m / tasks.min(self.m.div_ceil(BLOCK_ROWS)).max(1)).next_multiple_of(TILE_ROWS);
+        let row_blocks = self.m.div_ceil(rows);
+        let columns = self.n.div_ceil(tasks.div_ceil(row_blocks)).next_multiple_of(TILE_COLUMNS);
+        Blocks { rows, columns, row_blocks, column_blocks: self.n.div_ceil(columns) }
+    }
+
+    /// Whether whole vectors of B may be read where they lie.
+    fn reads_b_in_place(&self) -> bool {
+        self.b_strides[1] == 1 && (self.m <= 2 * TILE_ROWS || self.k * self.b_strides[0] <= SMALL_B)
+    }
+
+    /// Whether some columns of B have to be copied.
+    fn copies(&self) -> bool {
+        self.m > TILE_ROWS && !(self.reads_b_in_place() && self.n.is_multiple_of(LANES))
+    }
+
+    /// The elements that a task copies at a time.
+    fn panel_len(&self) -> usize {
+        panel_depth(self.k) * TILE_COLUMNS
+    }
+
+    /// One more than the greatest index that is read with these strides.
+    fn reach(rows: usize, columns: usize, strides: [usize; 2]) -> usize {
+        if rows == 0 || columns == 0 { 0 } else { (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1 }
+    }
+}
+
+/// The length of the stretches into which k is cut: equal ones, as far as that is possible.
+pub(crate) fn panel_depth(k: usize) -> usize {
+    k.div_ceil(k.div_ceil(PANEL_DEPTH).max(1))
+}
+
+/// How many elements of scratch [`gemm`] needs; 0 for small shapes.
+pub fn gemm_scratch(gemm: &Gemm) -> usize {
+    if gemm.m * gemm.n * gemm.k == 0 || !gemm.copies() {
+        return 0;
+    }
+    let blocks = gemm.blocks();
+    blocks.row_blocks * blocks.column_blocks * gemm.panel_len()
+}
+
+/// C = activation(A·B + bias), or activation(C + bias + A·B) if `accumulate`.
 ///
-/// Each element of C starts from 0, its bias or its old value plus its bias, and adds its products in the order of k.
-/// So its bits do not depend on where it lies, on block sizes or on threads.
+/// Each element of C starts from 0, its bias, its old value or both, and adds its products in the order of k. So its
+/// bits do not depend on where it lies, on block sizes or on threads.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn gemm<T: Element>(
     cx: &Context<'_>,
@@ -66,35 +136,385 @@ pub fn gemm<T: Element>(
 ) {
     let Gemm { m, n, k, a_strides, b_strides } = *gemm;
     require(c.len() == m * n && scratch.len() >= gemm_scratch(gemm));
+    require(a.len() >= Gemm::reach(m, k, a_strides) && b.len() >= Gemm::reach(k, n, b_strides));
+    require(match bias {
+        Some(Bias::PerColumn(bias)) => bias.len() == n,
+        Some(Bias::PerRow(bias)) => bias.len() == m,
+        None => true,
+    });
     if c.is_empty() {
         return;
     }
-    for (i, row) in c.chunks_exact_mut(n).enumerate() {
-        for (j, c) in row.iter_mut().enumerate() {
-            let bias = match bias {
-                Some(Bias::PerColumn(bias)) => bias[j],
-                Some(Bias::PerRow(bias)) => bias[i],
-                None => T::zero(),
-            };
-            *c = if accumulate { *c + bias } else { bias };
+    let blocks = gemm.blocks();
+    let panel_len = if gemm_scratch(gemm) == 0 { 0 } else { gemm.panel_len() };
+    let (c, scratch) = (Parts::new(c), Parts::new(scratch));
+    for_each_task(cx, blocks.row_blocks * blocks.column_blocks, |task| {
+        let (row, column) =
+            (task % blocks.row_blocks * blocks.rows, task / blocks.row_blocks * blocks.columns);
+        let product = Product {
+            a,
+            a_strides,
+            k,
+            bias,
+            activation,
+            accumulate,
+            c: c.pointer(),
+            c_stride: n,
+            rows: row..m.min(row + blocks.rows),
+            columns: column..n.min(column + blocks.columns),
+        };
+        let b =
+            Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place(), one_tile: m <= TILE_ROWS };
+        // SAFETY: each task has its own panel.
+        let buffer = unsafe { scratch.range(task * panel_len, panel_len) };
+        run(cx, Block { product, b, depth: panel_depth(k), buffer });
+    });
+}
+
+/// A block of C and what it is computed from, but for B.
+pub(crate) struct Product<'a, T> {
+    /// A holds element (i, p) at `i * a_strides[0] + p * a_strides[1]`, for every i of `rows` and every p below `k`.
+    pub(crate) a: &'a [T],
+    pub(crate) a_strides: [usize; 2],
+    pub(crate) k: usize,
+    pub(crate) bias: Option<Bias<'a, T>>,
+    pub(crate) activation: Activation,
+    pub(crate) accumulate: bool,
+    /// Element (i, j) of C lies at `i * c_stride + j`; nothing else touches it for i of `rows` and j of `columns`.
+    pub(crate) c: *mut T,
+    pub(crate) c_stride: usize,
+    pub(crate) rows: Range<usize>,
+    pub(crate) columns: Range<usize>,
+}
+
+/// Where the elements of B come from.
+pub(crate) trait Source<T: Element> {
+    /// The panel of B at these depths from `column` on, `most` columns wide or narrower. It either points into B or is
+    /// copied to `buffer`.
+    fn panel<S: Simd>(
+        &self,
+        simd: S,
+        depths: &Range<usize>,
+        column: usize,
+        most: usize,
+        buffer: &mut [T],
+    ) -> Panel<T>;
+}
+
+/// Some columns of B at some depths: element (p, j) lies at `data + p * strides[0] + j * strides[1]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel<T> {
+    data: *const T,
+    strides: [usize; 2],
+    /// Columns that exist: 1 to 16 with whole vectors, else 1 to 8.
+    width: usize,
+    /// Whether columns are neighbours and whole vectors of them can be read.
+    whole: bool,
+}
+
+impl<T: Element> Panel<T> {
+    /// A panel that was copied to `buffer`, `width` columns in rows of whole vectors.
+    pub(crate) fn copied(buffer: &[T], width: usize) -> Panel<T> {
+        Panel { data: buffer.as_ptr(), strides: [width.next_multiple_of(LANES), 1], width, whole: true }
+    }
+}
+
+/// A matrix with a stride for rows and one for columns.
+struct Strided<'a, T> {
+    b: &'a [T],
+    strides: [usize; 2],
+    /// Whether whole vectors are read where they lie.
+    in_place: bool,
+    /// Whether a panel is read only once, so that copying it is not worth it.
+    one_tile: bool,
+}
+
+impl<T: Element> Source<T> for Strided<'_, T> {
+    #[inline(always)]
+    fn panel<S: Simd>(
+        &self,
+        simd: S,
+        depths: &Range<usize>,
+        column: usize,
+        most: usize,
+        buffer: &mut [T],
+    ) -> Panel<T> {
+        let strides = self.strides;
+        // Wrapping, because there is nothing to point at if k is 0.
+        let data = self.b.as_ptr().wrapping_add(depths.start * strides[0] + column * strides[1]);
+        if self.in_place && most >= LANES {
+            return Panel { data, strides, width: most - most % LANES, whole: true };
         }
-        for p in 0..k {
-            let a = a[i * a_strides[0] + p * a_strides[1]];
-            for (j, c) in row.iter_mut().enumerate() {
-                *c += a * b[p * b_strides[0] + j * b_strides[1]];
+        if self.one_tile {
+            return Panel { data, strides, width: most.min(LANES), whole: false };
+        }
+        let padded = most.next_multiple_of(LANES);
+        let rows = buffer[..depths.len() * padded].chunks_exact_mut(padded);
+        if strides[1] == 1 {
+            for (p, row) in depths.clone().zip(rows) {
+                row[..most].copy_from_slice(&self.b[p * strides[0] + column..][..most]);
+                row[most..].fill(T::zero());
+            }
+        } else if strides[0] == 1 {
+            self.transpose(simd, depths, column, most, &mut buffer[..depths.len() * padded]);
+        } else {
+            for (p, row) in depths.clone().zip(rows) {
+                let from = &self.b[p * strides[0] + column * strides[1]..];
+                for (j, x) in row[..most].iter_mut().enumerate() {
+                    *x = from[j * strides[1]];
+                }
+                row[most..].fill(T::zero());
+            }
+        }
+        Panel::copied(buffer, most)
+    }
+}
+
+impl<T: Element> Strided<'_, T> {
+    /// Copies columns that lie in rows, eight by eight.
+    #[inline(always)]
+    fn transpose<S: Simd>(
+        &self,
+        simd: S,
+        depths: &Range<usize>,
+        column: usize,
+        width: usize,
+        buffer: &mut [T],
+    ) {
+        let padded = width.next_multiple_of(LANES);
+        for first in (0..width).step_by(LANES) {
+            let columns = LANES.min(width - first);
+            let line = |j: usize| {
+                // Beyond the last column the last one is repeated: nobody uses the result.
+                let at = (column + first + j.min(columns - 1)) * self.strides[1];
+                &self.b[at + depths.start..at + depths.end]
+            };
+            let lines: [&[T]; LANES] = core::array::from_fn(line);
+            let whole = depths.len() - depths.len() % LANES;
+            for p in (0..whole).step_by(LANES) {
+                let square = lines.map(|line| load(simd, &line[p..p + LANES]));
+                for (i, row) in T::Vector::transpose(simd, square).into_iter().enumerate() {
+                    store(row, &mut buffer[(p + i) * padded + first..][..LANES]);
+                }
+            }
+            for p in whole..depths.len() {
+                for (x, line) in buffer[p * padded + first..][..LANES].iter_mut().zip(lines) {
+                    *x = line[p];
+                }
             }
         }
     }
-    activate(cx, activation, c);
 }
 
-/// Applies an activation in place.
-pub(crate) fn activate<T: Element>(cx: &Context<'_>, activation: Activation, c: &mut [T]) {
-    use crate::elementwise::{Span, functions, map};
-    match activation {
-        Activation::Identity => {}
-        Activation::Relu => map(cx, functions::Relu, Span::InPlace(c)),
-        Activation::Sigmoid => map(cx, functions::Sigmoid, Span::InPlace(c)),
-        Activation::Tanh => map(cx, functions::Tanh, Span::InPlace(c)),
+struct Block<'a, 'b, T> {
+    product: Product<'a, T>,
+    b: Strided<'a, T>,
+    depth: usize,
+    buffer: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for Block<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        multiply(simd, &self.product, &self.b, self.depth, self.buffer);
+    }
+}
+
+/// Computes a block of C. `depth` is the longest stretch of k that is multiplied at a time; `buffer` has 16 elements for
+/// each.
+#[inline(always)]
+pub(crate) fn multiply<T: Element, S: Simd>(
+    simd: S,
+    product: &Product<'_, T>,
+    b: &impl Source<T>,
+    depth: usize,
+    buffer: &mut [T],
+) {
+    // Twelve sums are two vectors of f32 for each row of a tile on a machine with 16 registers of 8, else one.
+    let most = if S::ACCUMULATORS * size_of::<f32>() >= 12 * size_of::<T>() { TILE_COLUMNS } else { LANES };
+    let columns = product.columns.clone();
+    let mut start = 0;
+    loop {
+        let end = product.k.min(start + depth);
+        let mut column = columns.start;
+        while column < columns.end {
+            let panel = b.panel(simd, &(start..end), column, most.min(columns.end - column), buffer);
+            simd.call(Tiles { product, depths: start..end, column, panel });
+            column += panel.width;
+        }
+        start = end;
+        if end == product.k {
+            break;
+        }
+    }
+    if matches!(product.activation, Activation::Sigmoid | Activation::Tanh) {
+        simd.call(LongActivation { product });
+    }
+}
+
+/// The tiles of all rows of a block over one panel.
+struct Tiles<'a, T> {
+    product: &'a Product<'a, T>,
+    depths: Range<usize>,
+    column: usize,
+    panel: Panel<T>,
+}
+
+impl<T: Element> SimdOp for Tiles<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Range { start: mut row, end } = self.product.rows;
+        while row < end {
+            // Eight rows are two tiles of four: a tile of two does not have enough sums to hide an addition's latency.
+            let left = if end - row == 8 { 4 } else { end - row };
+            row += match (left, self.panel.whole, self.panel.width > LANES) {
+                (6.., true, true) => self.tile::<S, 6, 2, true>(simd, row),
+                (4.., true, true) => self.tile::<S, 4, 2, true>(simd, row),
+                (2.., true, true) => self.tile::<S, 2, 2, true>(simd, row),
+                (_, true, true) => self.tile::<S, 1, 2, true>(simd, row),
+                (6.., true, false) => self.tile::<S, 6, 1, true>(simd, row),
+                (4.., true, false) => self.tile::<S, 4, 1, true>(simd, row),
+                (2.., true, false) => self.tile::<S, 2, 1, true>(simd, row),
+                (_, true, false) => self.tile::<S, 1, 1, true>(simd, row),
+                (4.., false, _) => self.tile::<S, 4, 1, false>(simd, row),
+                (_, false, _) => self.tile::<S, 1, 1, false>(simd, row),
+            };
+        }
+    }
+}
+
+impl<T: Element> Tiles<'_, T> {
+    /// Computes one tile of ROWS rows and VECTORS vectors of columns and returns ROWS.
+    #[inline(always)]
+    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+        &self,
+        simd: S,
+        row: usize,
+    ) -> usize {
+        let Tiles { product, panel, column, .. } = self;
+        let [row_stride, k_stride] = product.a_strides;
+        let mut sums = [[T::Vector::splat(simd, T::zero()); VECTORS]; ROWS];
+        // The columns of vector v that exist; at least one, since the panel's width decides VECTORS.
+        let valid = |v: usize| (panel.width - v * LANES).min(LANES);
+        // SAFETY: (row + i, column) lies in the block of C, which is this product's alone.
+        let c = |i: usize, v: usize| unsafe {
+            let start = product.c.add((row + i) * product.c_stride + column + v * LANES);
+            core::slice::from_raw_parts_mut(start, valid(v))
+        };
+        if self.depths.start > 0 {
+            for (i, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = load(simd, c(i, v));
+                }
+            }
+        } else {
+            match product.bias {
+                Some(Bias::PerColumn(bias)) => {
+                    for v in 0..VECTORS {
+                        let bias = load(simd, &bias[column + v * LANES..][..valid(v)]);
+                        sums.iter_mut().for_each(|sums| sums[v] = bias);
+                    }
+                }
+                Some(Bias::PerRow(bias)) => {
+                    for (sums, bias) in sums.iter_mut().zip(&bias[row..]) {
+                        *sums = [T::Vector::splat(simd, *bias); VECTORS];
+                    }
+                }
+                None => {}
+            }
+            if product.accumulate {
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    for (v, sum) in sums.iter_mut().enumerate() {
+                        let old = load(simd, c(i, v));
+                        *sum = if product.bias.is_some() { old + *sum } else { old };
+                    }
+                }
+            }
+        }
+
+        let mut a = product.a.as_ptr().wrapping_add(row * row_stride + self.depths.start * k_stride);
+        let mut b = panel.data;
+        for _ in 0..self.depths.len() {
+            let mut vectors = [T::Vector::splat(simd, T::zero()); VECTORS];
+            for (v, vector) in vectors.iter_mut().enumerate() {
+                *vector = if WHOLE {
+                    // SAFETY: the panel has whole vectors at every depth.
+                    T::Vector::load(simd, unsafe { &*b.add(v * LANES).cast::<[T; LANES]>() })
+                } else {
+                    let mut lanes = [T::zero(); LANES];
+                    for (j, lane) in lanes.iter_mut().enumerate().take(panel.width) {
+                        // SAFETY: the panel has `width` columns at every depth.
+                        *lane = unsafe { *b.add(j * panel.strides[1]) };
+                    }
+                    T::Vector::load(simd, &lanes)
+                };
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: A has row `row + i` at every depth below k: `gemm` and the convolutions checked its length.
+                let a = T::Vector::splat(simd, unsafe { *a.add(i * row_stride) });
+                for (sum, vector) in sums.iter_mut().zip(vectors) {
+                    *sum = a.mul_add(vector, *sum);
+                }
+            }
+            // Wrapping, because the last step may leave both matrices.
+            (a, b) = (a.wrapping_add(k_stride), b.wrapping_add(panel.strides[0]));
+        }
+
+        let relu = self.depths.end == product.k && product.activation == Activation::Relu;
+        for (i, sums) in sums.into_iter().enumerate() {
+            for (v, sum) in sums.into_iter().enumerate() {
+                let sum = if relu { T::Vector::splat(simd, T::zero()).max(sum) } else { sum };
+                store(sum, c(i, v));
+            }
+        }
+        ROWS
+    }
+}
+
+/// The activations that are too long for the end of every tile, over a whole block.
+struct LongActivation<'a, T> {
+    product: &'a Product<'a, T>,
+}
+
+impl<T: Element> SimdOp for LongActivation<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Product { rows, columns, c, c_stride, activation, .. } = self.product;
+        for row in rows.clone() {
+            // SAFETY: the block of C is this product's alone.
+            let row = unsafe {
+                core::slice::from_raw_parts_mut(c.add(row * c_stride + columns.start), columns.len())
+            };
+            for part in row.chunks_mut(LANES) {
+                let x = load(simd, part);
+                let tanh = *activation == Activation::Tanh;
+                let y = if tanh { T::tanh_lanes(simd, x) } else { T::sigmoid_lanes(simd, x) };
+                store(y, part);
+            }
+        }
+    }
+}
+
+/// Up to eight elements.
+#[inline(always)]
+pub(crate) fn load<T: Element, S: Simd>(simd: S, from: &[T]) -> T::Vector<S> {
+    match from.first_chunk() {
+        Some(lanes) => T::Vector::load(simd, lanes),
+        None => T::Vector::load_partial(simd, from, T::zero()),
+    }
+}
+
+/// Up to eight elements.
+#[inline(always)]
+pub(crate) fn store<T: Element, S: Simd, V: Vector<T, S>>(vector: V, to: &mut [T]) {
+    match to.first_chunk_mut() {
+        Some(lanes) => vector.store(lanes),
+        None => vector.store_partial(to),
     }
 }

@@ -34,6 +34,27 @@ pub fn for_each_chunk<T: Send>(
     });
 }
 
+/// As [`for_each_chunk`] for several slices that are cut at the same places: calls `task(chunks)` with one chunk of each.
+///
+/// All slices must have the same length.
+pub fn for_each_chunk_of<T: Send, const N: usize>(
+    cx: &Context<'_>,
+    slices: [&mut [T]; N],
+    chunk: usize,
+    task: impl Fn([&mut [T]; N]) + Sync,
+) {
+    let len = slices.first().map_or(0, |slice| slice.len());
+    crate::require(slices.iter().all(|slice| slice.len() == len));
+    let chunk = chunk.max(1);
+    let slices = slices.map(Parts::new);
+    for_each_task(cx, len.div_ceil(chunk), |index| {
+        let start = index * chunk;
+        // SAFETY: the slices are borrowed mutably, so they do not overlap each other; task numbers differ, so the ranges
+        // of one slice are disjoint; each task number is run once.
+        task(slices.each_ref().map(|parts| unsafe { parts.range(start, chunk.min(len - start)) }));
+    });
+}
+
 /// A slice that tasks on several threads take disjoint parts of.
 pub(crate) struct Parts<'a, T> {
     data: *mut T,
@@ -48,6 +69,11 @@ impl<'a, T> Parts<'a, T> {
     /// Borrows the whole slice.
     pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Parts { data: slice.as_mut_ptr(), len: slice.len(), borrowed: PhantomData }
+    }
+
+    /// The first element, for parts that are not contiguous; their disjointness is the user's obligation.
+    pub(crate) fn pointer(&self) -> *mut T {
+        self.data
     }
 
     /// `len` elements from `start`, which must lie inside the slice.

@@ -1,2 +1,63 @@
-//! placeholder
+//! Layers, losses, initializers and parameter sets.
+//!
+//! A model is a plain struct of layers. Making it declares names, shapes and initializers in a [`Params`] and computes
+//! nothing; its `forward` runs once for each plan and records what to compute:
+//!
+//! ```
+//! use bantam_autodiff::{Mode, Session, Var};
+//! use bantam_core::Shape;
+//! use bantam_nn::{Layer, Linear, Params};
+//!
+//! struct Net { hidden: Linear, logits: Linear }
+//!
+//! impl Net {
+//!     fn new(p: &mut Params) -> Self {
+//!         Net { hidden: Linear::new(p.at("hidden"), 4, 16), logits: Linear::new(p.at("logits"), 16, 3) }
+//!     }
+//! }
+//!
+//! impl Layer for Net {
+//!     fn forward<'g>(&self, x: Var<'g>) -> Var<'g> {
+//!         self.logits.forward(self.hidden.forward(x).relu())
+//!     }
+//! }
+//!
+//! let mut params = Params::new();
+//! let net = Net::new(&mut params);
+//! assert_eq!(params.count(), 4 * 16 + 16 + 16 * 3 + 3);
+//!
+//! let graph = params.graph(Mode::Infer);
+//! let x = graph.input("x", Shape::of([1, 4]));
+//! let plan = graph.planner().output("logits", net.forward(x)).build()?;
+//! let mut session = Session::new(plan);
+//! params.initialize(&mut session, 42);
+//! session.run();
+//! assert_eq!(session.output(0).len(), 3);
+//! # Ok::<(), bantam_autodiff::Error>(())
+//! ```
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+mod init;
+#[cfg(feature = "alloc")]
+mod layers;
+#[cfg(feature = "alloc")]
+pub mod loss;
+#[cfg(feature = "alloc")]
+mod params;
+#[cfg(feature = "alloc")]
+mod summary;
+
+pub use init::Initializer;
+#[cfg(feature = "alloc")]
+pub use layers::{
+    Activation, AvgPool2d, BatchNorm, Conv2d, Dropout, Embedding, Flatten, GlobalAvgPool2d, Layer, Linear,
+    MaxPool2d, Residual, Sequential,
+};
+#[cfg(feature = "alloc")]
+pub use params::{NoMatch, Parameter, Params, Scope};
+#[cfg(feature = "alloc")]
+pub use summary::{Summary, SummaryRow};

@@ -36,7 +36,7 @@ impl<T: Element> Op<T> for GatherRows {
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         let width = io.inputs.value(0).shape[1];
-        gather_rows(&cx.kernels, io.inputs.real(0), width, io.inputs.index(1), io.output.real());
+        gather_rows(&cx.kernels, io.inputs.real(0), width, io.inputs.indices(1), io.output.real());
     }
 
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
@@ -63,7 +63,7 @@ impl<T: Element> Op<T> for ScatterAddRows {
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
-        let (dy, indices) = (io.inputs.real(0), io.inputs.index(1));
+        let (dy, indices) = (io.inputs.real(0), io.inputs.indices(1));
         scatter_add_rows(&cx.kernels, indices, self.table[1], dy, io.output.real(), io.accumulate);
     }
 

@@ -125,7 +125,7 @@ impl Linear {
     fn gemm(inputs: [Shape; 2]) -> Gemm {
         let [x, weight] = inputs;
         let (fan_out, fan_in) = (weight[0], weight[1]);
-        let rows = if fan_in == 0 { 0 } else { x.len() / fan_in };
+        let rows = x.len().checked_div(fan_in).unwrap_or(0);
         Gemm { m: rows, n: fan_out, k: fan_in, a_strides: [fan_in, 1], b_strides: [1, fan_in] }
     }
 }

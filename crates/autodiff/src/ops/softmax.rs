@@ -127,7 +127,7 @@ impl<T: Element> Op<T> for CrossEntropy {
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         let (rows, columns) = rows(io.inputs.value(0).shape);
-        let (logits, labels) = (io.inputs.real(0), io.inputs.index(1));
+        let (logits, labels) = (io.inputs.real(0), io.inputs.indices(1));
         io.output.real().fill(kernels::cross_entropy(&cx.kernels, rows, columns, logits, labels));
     }
 
@@ -155,7 +155,7 @@ impl<T: Element> Op<T> for CrossEntropyBackward {
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         let (rows, columns) = rows(io.value.shape);
-        let (logits, labels) = (io.inputs.real(0), io.inputs.index(1));
+        let (logits, labels) = (io.inputs.real(0), io.inputs.indices(1));
         let dloss = io.inputs.real(2).first().copied().unwrap_or(T::zero());
         kernels::cross_entropy_backward(&cx.kernels, rows, columns, logits, labels, dloss, io.output.real());
     }

@@ -1,7 +1,7 @@
 //! The level AVX2 with FMA: one register of eight `f32`, or two registers of four `f64`.
 
-use super::scalar::{SQRT_HALF_32, SQRT_HALF_64};
-use super::{LANES, Simd, SimdOp, Vector};
+use super::scalar::SQRT_HALF;
+use super::{Exponent, LANES, Simd, SimdOp, Vector};
 use bantam_core::{Level, LevelName};
 use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Neg, Sub};
@@ -19,19 +19,20 @@ impl<const FUSED: bool> Avx2<FUSED> {
 }
 
 impl<const FUSED: bool> Simd for Avx2<FUSED> {
+    // Of 16 registers: 12, two for B and one for A.
+    const ACCUMULATORS: usize = 12;
     type F32 = F32<FUSED>;
     type F64 = F64<FUSED>;
-}
 
-/// Compiles `op` for AVX2 and FMA.
-#[inline(always)]
-pub(super) fn run<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
-    #[target_feature(enable = "avx2,fma")]
-    fn compiled<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
-        op.eval(token)
+    #[inline(always)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn compiled<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
+            op.eval(token)
+        }
+        // SAFETY: the token proves that the CPU has both features.
+        unsafe { compiled(self, op) }
     }
-    // SAFETY: the token proves that the CPU has both features.
-    unsafe { compiled(token, op) }
 }
 
 /// Compiles a closure for AVX2 and FMA (a multiply and an add in plain Rust are not contracted).
@@ -150,6 +151,35 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     }
 
     #[inline(always)]
+    fn transpose(_: Avx2<FUSED>, rows: [Self; LANES]) -> [Self; LANES] {
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.0);
+        // SAFETY: the token proves AVX2.
+        unsafe {
+            // Pairs of rows, then quads, then the two halves of the registers.
+            let (a0, a1) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
+            let (a2, a3) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
+            let (a4, a5) = (_mm256_unpacklo_ps(r4, r5), _mm256_unpackhi_ps(r4, r5));
+            let (a6, a7) = (_mm256_unpacklo_ps(r6, r7), _mm256_unpackhi_ps(r6, r7));
+            let (b0, b1) = (_mm256_shuffle_ps::<0x44>(a0, a2), _mm256_shuffle_ps::<0xee>(a0, a2));
+            let (b2, b3) = (_mm256_shuffle_ps::<0x44>(a1, a3), _mm256_shuffle_ps::<0xee>(a1, a3));
+            let (b4, b5) = (_mm256_shuffle_ps::<0x44>(a4, a6), _mm256_shuffle_ps::<0xee>(a4, a6));
+            let (b6, b7) = (_mm256_shuffle_ps::<0x44>(a5, a7), _mm256_shuffle_ps::<0xee>(a5, a7));
+            let low = |a, b| F32(_mm256_permute2f128_ps::<0x20>(a, b));
+            let high = |a, b| F32(_mm256_permute2f128_ps::<0x31>(a, b));
+            [
+                low(b0, b4),
+                low(b1, b5),
+                low(b2, b6),
+                low(b3, b7),
+                high(b0, b4),
+                high(b1, b5),
+                high(b2, b6),
+                high(b3, b7),
+            ]
+        }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         if FUSED {
             // SAFETY: a value of this type exists only where a token proved FMA.
@@ -197,7 +227,9 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
         self.select::<_CMP_EQ_OQ>(other, yes, no)
     }
+}
 
+impl<const FUSED: bool> Exponent for F32<FUSED> {
     #[inline(always)]
     fn exp2_integer(self) -> Self {
         // SAFETY: a value of this type exists only where a token proved AVX2.
@@ -211,7 +243,7 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     fn split_exponent(self) -> (Self, Self) {
         // SAFETY: a value of this type exists only where a token proved AVX2.
         unsafe {
-            let bias = _mm256_set1_epi32(SQRT_HALF_32 as i32);
+            let bias = _mm256_set1_epi32(SQRT_HALF as i32);
             let moved = _mm256_sub_epi32(_mm256_castps_si256(self.0), bias);
             let exponent = _mm256_cvtepi32_ps(_mm256_srai_epi32::<23>(moved));
             let mantissa = _mm256_add_epi32(_mm256_and_si256(moved, _mm256_set1_epi32(0x007f_ffff)), bias);
@@ -301,38 +333,5 @@ impl<const FUSED: bool> Vector<f64, Avx2<FUSED>> for F64<FUSED> {
     #[inline(always)]
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
         self.select::<_CMP_EQ_OQ>(other, yes, no)
-    }
-
-    #[inline(always)]
-    fn exp2_integer(self) -> Self {
-        // SAFETY: a value of this type exists only where a token proved AVX2.
-        unsafe {
-            let power = |x: __m256d| {
-                let exponent = _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(x));
-                let biased = _mm256_add_epi64(exponent, _mm256_set1_epi64x(1023));
-                _mm256_castsi256_pd(_mm256_slli_epi64::<52>(biased))
-            };
-            F64(power(self.0), power(self.1))
-        }
-    }
-
-    #[inline(always)]
-    fn split_exponent(self) -> (Self, Self) {
-        // SAFETY: a value of this type exists only where a token proved AVX2.
-        unsafe {
-            let bias = _mm256_set1_epi64x(SQRT_HALF_64 as i64);
-            let split = |x: __m256d| {
-                let moved = _mm256_sub_epi64(_mm256_castpd_si256(x), bias);
-                // AVX2 has no conversion from 64-bit integers: the exponent lies in the high half, which is moved to
-                // the even 32-bit lanes and gathered.
-                let high = _mm256_srai_epi32::<20>(_mm256_srli_epi64::<32>(moved));
-                let packed = _mm256_permutevar8x32_epi32(high, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
-                let exponent = _mm256_cvtepi32_pd(_mm256_castsi256_si128(packed));
-                let fraction = _mm256_and_si256(moved, _mm256_set1_epi64x(0x000f_ffff_ffff_ffff));
-                (_mm256_castsi256_pd(_mm256_add_epi64(fraction, bias)), exponent)
-            };
-            let ((m0, e0), (m1, e1)) = (split(self.0), split(self.1));
-            (F64(m0, m1), F64(e0, e1))
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The portable level: 128-bit vectors in pairs through the crate `wide` (SSE2, NEON, wasm SIMD128, loops elsewhere).
 
-use super::scalar::Bits;
-use super::{LANES, Simd, Vector};
+use super::scalar::{exp2_integer, split_exponent};
+use super::{Exponent, LANES, Simd, SimdOp, Vector};
 use wide::{f32x8, f64x8};
 
 /// The vectors of `wide`, compiled for what every CPU of the target has.
@@ -16,8 +16,15 @@ impl Portable {
 }
 
 impl Simd for Portable {
+    // Six pairs of the 16 registers that SSE2 has.
+    const ACCUMULATORS: usize = 6;
     type F32 = f32x8;
     type F64 = f64x8;
+
+    #[inline(never)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        op.eval(self)
+    }
 }
 
 /// The same delegation for the two types. `wide`'s own `mul_add`, `max` and `min` differ between targets, so they are
@@ -84,23 +91,22 @@ macro_rules! delegate {
             fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
                 self.simd_eq(other).bitselect(yes, no)
             }
-
-            #[inline(always)]
-            fn exp2_integer(self) -> Self {
-                $vector::new($vector::to_array(self).map(Bits::exp2_integer))
-            }
-
-            #[inline(always)]
-            fn split_exponent(self) -> (Self, Self) {
-                let lanes = $vector::to_array(self);
-                (
-                    $vector::new(lanes.map(|x| Bits::split_exponent(x).0)),
-                    $vector::new(lanes.map(|x| Bits::split_exponent(x).1)),
-                )
-            }
         }
     };
 }
 
 delegate!(f32x8, f32);
 delegate!(f64x8, f64);
+
+impl Exponent for f32x8 {
+    #[inline(always)]
+    fn exp2_integer(self) -> Self {
+        f32x8::new(self.to_array().map(exp2_integer))
+    }
+
+    #[inline(always)]
+    fn split_exponent(self) -> (Self, Self) {
+        let lanes = self.to_array();
+        (f32x8::new(lanes.map(|x| split_exponent(x).0)), f32x8::new(lanes.map(|x| split_exponent(x).1)))
+    }
+}

@@ -1,6 +1,6 @@
 //! The scalar level: arrays of eight numbers and plain loops, the definition that the other levels must equal.
 
-use super::{LANES, Simd, Vector};
+use super::{Exponent, LANES, Simd, SimdOp, Vector};
 use bantam_core::Real;
 use core::array::from_fn;
 use core::ops::{Add, Div, Mul, Neg, Sub};
@@ -17,8 +17,15 @@ impl Scalar {
 }
 
 impl Simd for Scalar {
+    // A microcontroller's 32 registers, or what compilers make of 16 vector registers.
+    const ACCUMULATORS: usize = 6;
     type F32 = Lanes<f32>;
     type F64 = Lanes<f64>;
+
+    #[inline(never)]
+    fn call<O: SimdOp>(self, op: O) -> O::Output {
+        op.eval(self)
+    }
 }
 
 /// Eight numbers.
@@ -82,63 +89,37 @@ impl<T: Real> Neg for Lanes<T> {
     }
 }
 
-/// What differs between the two types: square root and the bits.
-pub trait Bits: Real {
-    /// Correctly rounded square root, without the standard library too.
-    fn square_root(self) -> Self;
-    /// See [`Vector::exp2_integer`].
-    fn exp2_integer(self) -> Self;
-    /// See [`Vector::split_exponent`].
-    fn split_exponent(self) -> (Self, Self);
-}
-
-impl Bits for f32 {
-    #[inline(always)]
-    fn square_root(self) -> f32 {
-        num_traits::Float::sqrt(self)
-    }
-
-    #[inline(always)]
-    fn exp2_integer(self) -> f32 {
-        f32::from_bits(((self as i32 + 127) << 23) as u32)
-    }
-
-    #[inline(always)]
-    fn split_exponent(self) -> (f32, f32) {
-        // Moving sqrt(1/2) to exponent 0 makes the exponent field the e that is wanted.
-        let moved = self.to_bits().wrapping_sub(SQRT_HALF_32);
-        let exponent = (moved as i32) >> 23;
-        let mantissa = f32::from_bits((moved & 0x007f_ffff).wrapping_add(SQRT_HALF_32));
-        (mantissa, exponent as f32)
-    }
-}
-
 /// The bits of sqrt(1/2) as `f32`.
-pub(super) const SQRT_HALF_32: u32 = 0x3f35_04f3;
-/// The bits of sqrt(1/2) as `f64`.
-pub(super) const SQRT_HALF_64: u64 = 0x3fe6_a09e_667f_3bcd;
+pub(super) const SQRT_HALF: u32 = 0x3f35_04f3;
 
-impl Bits for f64 {
+/// See [`Exponent::exp2_integer`].
+#[inline(always)]
+pub(super) fn exp2_integer(x: f32) -> f32 {
+    f32::from_bits((x as i32).wrapping_add(127).wrapping_shl(23) as u32)
+}
+
+/// See [`Exponent::split_exponent`].
+#[inline(always)]
+pub(super) fn split_exponent(x: f32) -> (f32, f32) {
+    // Moving sqrt(1/2) to exponent 0 makes the exponent field the e that is wanted.
+    let moved = x.to_bits().wrapping_sub(SQRT_HALF);
+    let mantissa = f32::from_bits((moved & 0x007f_ffff).wrapping_add(SQRT_HALF));
+    (mantissa, ((moved as i32) >> 23) as f32)
+}
+
+impl Exponent for Lanes<f32> {
     #[inline(always)]
-    fn square_root(self) -> f64 {
-        num_traits::Float::sqrt(self)
+    fn exp2_integer(self) -> Self {
+        self.map(exp2_integer)
     }
 
     #[inline(always)]
-    fn exp2_integer(self) -> f64 {
-        f64::from_bits(((self as i64 + 1023) << 52) as u64)
-    }
-
-    #[inline(always)]
-    fn split_exponent(self) -> (f64, f64) {
-        let moved = self.to_bits().wrapping_sub(SQRT_HALF_64);
-        let exponent = (moved as i64) >> 52;
-        let mantissa = f64::from_bits((moved & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF_64));
-        (mantissa, exponent as f64)
+    fn split_exponent(self) -> (Self, Self) {
+        (self.map(|x| split_exponent(x).0), self.map(|x| split_exponent(x).1))
     }
 }
 
-impl<T: Bits> Vector<T, Scalar> for Lanes<T> {
+impl<T: Real> Vector<T, Scalar> for Lanes<T> {
     #[inline(always)]
     fn splat(_: Scalar, value: T) -> Self {
         Lanes([value; LANES])
@@ -176,7 +157,7 @@ impl<T: Bits> Vector<T, Scalar> for Lanes<T> {
 
     #[inline(always)]
     fn sqrt(self) -> Self {
-        self.map(T::square_root)
+        self.map(T::sqrt)
     }
 
     #[inline(always)]
@@ -197,15 +178,5 @@ impl<T: Bits> Vector<T, Scalar> for Lanes<T> {
     #[inline(always)]
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
         self.select(other, yes, no, T::eq)
-    }
-
-    #[inline(always)]
-    fn exp2_integer(self) -> Self {
-        self.map(T::exp2_integer)
-    }
-
-    #[inline(always)]
-    fn split_exponent(self) -> (Self, Self) {
-        (self.map(|x| x.split_exponent().0), self.map(|x| x.split_exponent().1))
     }
 }

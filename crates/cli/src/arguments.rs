@@ -1,0 +1,188 @@
+//! The command line: what a user types, and the help that explains it.
+
+use crate::config::Options;
+use crate::values::Data;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Trains small neural networks. Without a command it trains; without a flag, a small
+/// convolutional network on 1,797 handwritten digits, in a few seconds.
+#[derive(Parser, Debug)]
+#[command(
+    name = "bantam",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = EXAMPLES
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of `train`, for when no command is given.
+    #[command(flatten)]
+    pub train: TrainArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bantam                                          train a cnn on the digits inside the program
+  bantam --model mlp --hidden 64,32 --epochs 40   train something else
+  bantam --data iris --patience 10                stop when validation no longer gets better
+  bantam --data idx:/usr/share/datasets/fashion-mnist --model mlp --optimizer sgd \\
+         --schedule 'piecewise(0.1, 10: 0.01, 20: 0.001)' --batch 128 --epochs 30
+  bantam --data csv:flowers.csv --run runs/flowers
+  bantam --run runs/flowers --resume              go on where it stopped
+  bantam --config runs/flowers/config.toml        repeat it: the same seed gives the same bits
+  bantam eval runs/flowers                        how good is it?
+  bantam predict runs/flowers --input new.csv     what are these?
+  bantam inspect --model resnet                   layers, parameters, and every byte it will need
+
+Schedules count in epochs: step(10, 0.5) halves the rate every 10 epochs, exponential(0.9) takes 0.9 of it in each,
+piecewise(0.1, 10: 0.01) begins at 0.1 and is 0.01 from epoch 10 on.
+A run folder holds config.toml, history.csv, metrics.json, model.safetensors, checkpoint, and pictures.
+A file for --config has the names of the flags as keys: model = \"mlp\", hidden = [64, 32], batch-norm = true.";
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Train a network; this is what happens without a command, too.
+    Train(TrainArguments),
+    /// Measure a trained network on the samples that were held out, or on other data.
+    Eval(EvalArguments),
+    /// Tell the class of new samples, with a probability.
+    Predict(PredictArguments),
+    /// Show a network's layers and parameters and the memory that training it takes, without training.
+    Inspect(InspectArguments),
+}
+
+/// What `train` takes.
+#[derive(Args, Debug, Default)]
+pub struct TrainArguments {
+    /// The settings.
+    #[command(flatten)]
+    pub options: Options,
+    /// Read settings from this TOML file; flags win
+    #[arg(long, help_heading = "Run", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the results go [default: runs/DATA-MODEL, numbered]
+    #[arg(long, help_heading = "Run", value_name = "FOLDER")]
+    pub run: Option<PathBuf>,
+    /// Go on with the run in the folder of --run
+    #[arg(long, help_heading = "Run", requires = "run")]
+    pub resume: bool,
+}
+
+/// What `eval` takes.
+#[derive(Args, Debug)]
+pub struct EvalArguments {
+    /// The folder of a run.
+    pub run: PathBuf,
+    /// Other data than that of the run
+    #[arg(long, value_name = "DATA")]
+    pub data: Option<Data>,
+}
+
+/// What `predict` takes.
+#[derive(Args, Debug)]
+pub struct PredictArguments {
+    /// The folder of a run.
+    pub run: PathBuf,
+    /// Samples without classes: a CSV file for rows, an IDX file for images
+    #[arg(long, value_name = "FILE")]
+    pub input: PathBuf,
+}
+
+/// What `inspect` takes.
+#[derive(Args, Debug)]
+pub struct InspectArguments {
+    /// The folder of a run; without one, the network that the flags describe.
+    #[arg(conflicts_with_all = ["config", "Options"])]
+    pub run: Option<PathBuf>,
+    /// The settings.
+    #[command(flatten)]
+    pub options: Options,
+    /// Read settings from this TOML file; flags win
+    #[arg(long, help_heading = "Run", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::Model;
+    use clap::CommandFactory;
+    use std::path::Path;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_without_a_command_train() {
+        let arguments = parse("bantam --model mlp --hidden 64,32 --batch-norm --run a --resume").unwrap();
+        assert!(arguments.command.is_none());
+        let train = arguments.train;
+        assert_eq!(train.options.model, Some(Model::Mlp));
+        assert_eq!(train.options.hidden, Some(vec![64, 32]));
+        assert_eq!(train.options.batch_norm, Some(true));
+        assert!(train.resume);
+        let negated = parse("bantam train --batch-norm=false").unwrap();
+        assert!(matches!(negated.command, Some(Command::Train(t)) if t.options.batch_norm == Some(false)));
+    }
+
+    #[test]
+    fn the_other_commands_take_a_folder() {
+        let eval = parse("bantam eval runs/a --data iris").unwrap().command;
+        assert!(
+            matches!(eval, Some(Command::Eval(e)) if e.run == Path::new("runs/a") && e.data == Some(Data::Iris))
+        );
+        let predict = parse("bantam predict runs/a --input x.csv").unwrap().command;
+        assert!(matches!(predict, Some(Command::Predict(p)) if p.input == Path::new("x.csv")));
+        let inspect = parse("bantam inspect --model resnet").unwrap().command;
+        assert!(matches!(inspect, Some(Command::Inspect(i)) if i.options.model == Some(Model::Resnet)));
+    }
+
+    #[test]
+    fn wrong_lines_exit_with_2() {
+        for line in [
+            "bantam --epoch",
+            "bantam --model vgg",
+            "bantam --epochs many",
+            "bantam --data cifar",
+            "bantam --schedule step(1)",
+            "bantam --resume",
+            "bantam frobnicate",
+            "bantam eval",
+            "bantam predict runs/a",
+            "bantam inspect runs/a --model mlp",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_example_in_the_help_is_a_valid_line() {
+        let mut examples = 0;
+        let joined = EXAMPLES.replace("\\\n", " ");
+        for line in joined.lines().filter(|line| line.starts_with("  bantam")) {
+            // The explanation stands after three spaces, and quotes belong to the shell.
+            let typed = line.trim().split("  ").next().unwrap_or_default();
+            let typed = if line.contains('\'') { line.trim() } else { typed };
+            let mut words = Vec::new();
+            for (i, part) in typed.split('\'').enumerate() {
+                if i % 2 == 0 { words.extend(part.split_whitespace()) } else { words.push(part) }
+            }
+            if let Err(error) = Arguments::try_parse_from(&words) {
+                panic!("{words:?}: {error}");
+            }
+            examples += 1;
+        }
+        assert_eq!(examples, 10);
+    }
+}

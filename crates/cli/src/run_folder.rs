@@ -1,0 +1,392 @@
+//! The folder that a run leaves behind: its settings, its history, its metrics, its model, its pictures.
+
+use crate::config::Settings;
+use crate::files::write_whole;
+use serde::Serialize;
+use std::fmt::{self, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A run folder cannot be made, read or written.
+#[derive(Debug)]
+pub enum RunFolderError {
+    /// The folder already holds a run.
+    Taken(PathBuf),
+    /// There is no run in the folder.
+    NoRun(PathBuf),
+    /// A line of `history.csv` is not what this program writes.
+    History {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What the line says.
+        found: String,
+    },
+    /// The operating system says no.
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it says.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for RunFolderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RunFolderError::Taken(path) => {
+                write!(
+                    f,
+                    "{} already holds a run: go on with --resume, or choose another --run",
+                    path.display()
+                )
+            }
+            RunFolderError::NoRun(path) => {
+                write!(f, "{} holds no run: it has no config.toml", path.display())
+            }
+            RunFolderError::History { file, line, found } => {
+                write!(f, "{}:{line}: expected {} numbers, found `{found}`", file.display(), COLUMNS.len())
+            }
+            RunFolderError::Io { path, error } => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for RunFolderError {}
+
+/// The columns of `history.csv`.
+const COLUMNS: [&str; 8] = [
+    "epoch",
+    "step",
+    "rate",
+    "train_loss",
+    "train_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "seconds",
+];
+
+/// What one epoch came to: a row of `history.csv`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Epoch {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// The updates made so far.
+    pub step: u64,
+    /// The learning rate of the last update.
+    pub rate: f64,
+    /// The mean loss over the epoch's batches.
+    pub train_loss: f64,
+    /// The share of right answers over the epoch's batches.
+    pub train_accuracy: f64,
+    /// The mean loss on the samples held out.
+    pub validation_loss: f64,
+    /// The share of right answers on the samples held out.
+    pub validation_accuracy: f64,
+    /// How long the epoch took.
+    pub seconds: f64,
+}
+
+impl Epoch {
+    /// The row without its line end. Numbers are printed so that they read back as the same bits.
+    fn to_row(self) -> String {
+        format!(
+            "{},{},{},{},{},{},{},{}",
+            self.epoch,
+            self.step,
+            self.rate,
+            self.train_loss,
+            self.train_accuracy,
+            self.validation_loss,
+            self.validation_accuracy,
+            self.seconds
+        )
+    }
+
+    fn from_row(row: &str) -> Option<Epoch> {
+        let mut cells = row.split(',');
+        let mut next = || cells.next();
+        let epoch = Epoch {
+            epoch: next()?.parse().ok()?,
+            step: next()?.parse().ok()?,
+            rate: next()?.parse().ok()?,
+            train_loss: next()?.parse().ok()?,
+            train_accuracy: next()?.parse().ok()?,
+            validation_loss: next()?.parse().ok()?,
+            validation_accuracy: next()?.parse().ok()?,
+            seconds: next()?.parse().ok()?,
+        };
+        cells.next().is_none().then_some(epoch)
+    }
+}
+
+/// An existing folder that belongs to one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// A folder for a new run: `chosen`, or else the first of `runs/DATA-MODEL`, `runs/DATA-MODEL-2`, … that is free.
+    /// It holds `config.toml` and the head of `history.csv` when this returns.
+    ///
+    /// # Errors
+    /// `chosen` already holds a run, or the disk refuses.
+    pub fn create(settings: &Settings, chosen: Option<&Path>) -> Result<RunFolder, RunFolderError> {
+        RunFolder::create_below(Path::new("runs"), settings, chosen)
+    }
+
+    fn create_below(
+        runs: &Path,
+        settings: &Settings,
+        chosen: Option<&Path>,
+    ) -> Result<RunFolder, RunFolderError> {
+        let path = match chosen {
+            Some(path) => {
+                make(path)?;
+                path.to_owned()
+            }
+            None => {
+                make(runs)?;
+                first_free(&runs.join(format!("{}-{}", settings.data.short_name(), settings.model)))?
+            }
+        };
+        let folder = RunFolder { path };
+        if folder.config().exists() {
+            return Err(RunFolderError::Taken(folder.path));
+        }
+        folder.write(&folder.history(), format!("{}\n", COLUMNS.join(",")).as_bytes())?;
+        // Last, for this file makes the folder a run.
+        folder.write_config(settings)?;
+        Ok(folder)
+    }
+
+    /// The folder of a run that exists.
+    ///
+    /// # Errors
+    /// There is no run in it.
+    pub fn open(path: &Path) -> Result<RunFolder, RunFolderError> {
+        let folder = RunFolder { path: path.to_owned() };
+        if folder.config().exists() { Ok(folder) } else { Err(RunFolderError::NoRun(path.to_owned())) }
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The complete settings.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("config.toml")
+    }
+
+    /// One row per epoch.
+    pub fn history(&self) -> PathBuf {
+        self.path.join("history.csv")
+    }
+
+    /// What the run came to.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.json")
+    }
+
+    /// The trained parameters.
+    pub fn model(&self) -> PathBuf {
+        self.path.join("model.safetensors")
+    }
+
+    /// Everything that is needed to go on.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.path.join("checkpoint")
+    }
+
+    /// A picture, such as `curves` for `curves.svg`.
+    pub fn picture(&self, name: &str) -> PathBuf {
+        self.path.join(name).with_extension("svg")
+    }
+
+    /// Replaces `config.toml`: a run that goes on may have become longer.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn write_config(&self, settings: &Settings) -> Result<(), RunFolderError> {
+        self.write(&self.config(), settings.to_toml().as_bytes())
+    }
+
+    /// Replaces `metrics.json`.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn write_metrics(&self, metrics: &impl Serialize) -> Result<(), RunFolderError> {
+        let path = self.metrics();
+        let mut text = serde_json::to_string_pretty(metrics)
+            .map_err(|error| RunFolderError::Io { path: path.clone(), error: error.into() })?;
+        text.push('\n');
+        self.write(&path, text.as_bytes())
+    }
+
+    /// Appends a row to `history.csv`.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn append(&self, epoch: Epoch) -> Result<(), RunFolderError> {
+        let path = self.history();
+        OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(format!("{}\n", epoch.to_row()).as_bytes()))
+            .map_err(|error| RunFolderError::Io { path, error })
+    }
+
+    /// The history of the first `epochs` epochs. Rows beyond them, whole or torn, were written after the checkpoint
+    /// that the run goes on from: they are removed from the file, for they will be written again.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or a row among those to keep is not what this program writes.
+    pub fn rewind(&self, epochs: u64) -> Result<Vec<Epoch>, RunFolderError> {
+        let path = self.history();
+        let text =
+            fs::read_to_string(&path).map_err(|error| RunFolderError::Io { path: path.clone(), error })?;
+        let mut kept = Vec::new();
+        let mut rewritten = format!("{}\n", COLUMNS.join(","));
+        for (line, row) in (1..).zip(text.lines()).skip(1) {
+            if kept.len() as u64 == epochs {
+                break;
+            }
+            let epoch = Epoch::from_row(row).filter(|epoch| epoch.epoch == kept.len() as u64 + 1);
+            let Some(epoch) = epoch else {
+                return Err(RunFolderError::History { file: path, line, found: row.to_owned() });
+            };
+            let _ = writeln!(rewritten, "{row}");
+            kept.push(epoch);
+        }
+        self.write(&path, rewritten.as_bytes())?;
+        Ok(kept)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RunFolderError> {
+        write_whole(path, bytes).map_err(|error| RunFolderError::Io { path: path.to_owned(), error })
+    }
+}
+
+fn make(path: &Path) -> Result<(), RunFolderError> {
+    fs::create_dir_all(path).map_err(|error| RunFolderError::Io { path: path.to_owned(), error })
+}
+
+/// Creates `base`, or `base-2`, `base-3`, …: whichever is the first that nobody made before.
+fn first_free(base: &Path) -> Result<PathBuf, RunFolderError> {
+    let mut path = base.to_owned();
+    let mut number = 1_u64;
+    loop {
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                number += 1;
+                let mut name = base.as_os_str().to_owned();
+                name.push(format!("-{number}"));
+                path = name.into();
+            }
+            Err(error) => return Err(RunFolderError::Io { path, error }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Options};
+    use crate::files::tests::TestFolder;
+
+    fn settings() -> Settings {
+        config::settings(Options::default(), None).unwrap()
+    }
+
+    fn epoch(epoch: u64) -> Epoch {
+        Epoch {
+            epoch,
+            step: 23 * epoch,
+            rate: 0.1 + 0.2,
+            train_loss: 1.0 / 3.0,
+            train_accuracy: 0.5,
+            validation_loss: 1e-30,
+            validation_accuracy: 1.0,
+            seconds: 0.25,
+        }
+    }
+
+    #[test]
+    fn folders_are_numbered() {
+        let folder = TestFolder::new("numbered");
+        let runs = folder.0.join("runs");
+        for name in ["digits-cnn", "digits-cnn-2", "digits-cnn-3"] {
+            let run = RunFolder::create_below(&runs, &settings(), None).unwrap();
+            assert_eq!(run.path(), runs.join(name));
+            assert_eq!(config::settings_of(run.path()).unwrap(), settings());
+        }
+    }
+
+    #[test]
+    fn a_chosen_folder_is_taken_once() {
+        let folder = TestFolder::new("taken");
+        let chosen = folder.0.join("some/where");
+        RunFolder::create(&settings(), Some(&chosen)).unwrap();
+        let error = RunFolder::create(&settings(), Some(&chosen)).unwrap_err();
+        assert!(error.to_string().contains("already holds a run"), "{error}");
+        assert_eq!(RunFolder::open(&chosen).unwrap().path(), chosen);
+        assert!(matches!(RunFolder::open(&folder.0), Err(RunFolderError::NoRun(_))));
+    }
+
+    #[test]
+    fn a_run_goes_on_only_with_its_own_model() {
+        let folder = TestFolder::new("own");
+        let run = RunFolder::create(&settings(), Some(&folder.0.join("run"))).unwrap();
+        let resume = |options: Options| config::settings_to_resume(options, None, run.path());
+        assert_eq!(resume(Options::default()).unwrap(), settings());
+        assert_eq!(resume(Options { epochs: Some(99), ..Options::default() }).unwrap().epochs, 99);
+        assert!(resume(Options { batch: Some(settings().batch), ..Options::default() }).is_ok());
+        let error = resume(Options { batch: Some(7), ..Options::default() }).unwrap_err().to_string();
+        assert!(error.ends_with("made with batch = 64, not 7; choose another folder with --run"), "{error}");
+        let error = resume(Options { hidden: Some(vec![3]), ..Options::default() }).unwrap_err().to_string();
+        assert!(error.contains("hidden = [128], not [3]"), "{error}");
+    }
+
+    #[test]
+    fn history_comes_back_bit_by_bit_and_is_rewound_to_the_checkpoint() {
+        let folder = TestFolder::new("history");
+        let run = RunFolder::create(&settings(), Some(&folder.0)).unwrap();
+        (1..=3).for_each(|n| run.append(epoch(n)).unwrap());
+        // Killed in the middle of a row.
+        let torn = fs::read_to_string(run.history()).unwrap() + "4,92,0.3,0.";
+        fs::write(run.history(), torn).unwrap();
+        assert_eq!(run.rewind(2).unwrap(), [epoch(1), epoch(2)]);
+        run.append(epoch(3)).unwrap();
+        let text = fs::read_to_string(run.history()).unwrap();
+        assert_eq!(
+            text.lines().next(),
+            Some("epoch,step,rate,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds")
+        );
+        assert_eq!(text.lines().count(), 4);
+        assert_eq!(run.rewind(3).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_wrong_history_names_the_line() {
+        let folder = TestFolder::new("wrong");
+        let run = RunFolder::create(&settings(), Some(&folder.0)).unwrap();
+        fs::write(run.history(), "head\n1,2,three\n").unwrap();
+        let error = run.rewind(1).unwrap_err().to_string();
+        assert!(error.ends_with("history.csv:2: expected 8 numbers, found `1,2,three`"), "{error}");
+    }
+
+    #[test]
+    fn metrics_are_json() {
+        let folder = TestFolder::new("metrics");
+        let run = RunFolder::create(&settings(), Some(&folder.0)).unwrap();
+        run.write_metrics(&epoch(5)).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&fs::read(run.metrics()).unwrap()).unwrap();
+        assert_eq!(value["epoch"], 5);
+        assert_eq!(value["train_loss"], 1.0 / 3.0);
+    }
+}

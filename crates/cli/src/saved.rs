@@ -1,0 +1,94 @@
+//! `model.safetensors`: the parameters, what normalises their input, and what the classes are called.
+
+use crate::failure::Failure;
+use crate::files::write_whole;
+use bantam::data::Normalize;
+use bantam::prelude::*;
+use bantam::store::safetensors::{Tensors, Writer};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The names under which the normalisation is kept beside the parameters.
+const SHIFT: &str = "input.shift";
+const SCALE: &str = "input.scale";
+/// The metadata entry with the names of the classes, one on a line.
+const CLASSES: &str = "classes";
+
+/// Writes a network, whole or not at all.
+///
+/// # Errors
+/// The disk refuses.
+pub fn write(
+    path: &Path,
+    network: &Network<'_>,
+    normalize: Option<&Normalize>,
+    class_names: &[String],
+) -> Result<(), Failure> {
+    let mut writer = Writer::new();
+    writer.metadata(CLASSES, &class_names.join("\n"))?;
+    for (name, shape, values) in network.parameters() {
+        writer.tensor(name, shape, values)?;
+    }
+    if let Some(normalize) = normalize {
+        writer.tensor(SHIFT, Shape::of([normalize.shift().len()]), normalize.shift())?;
+        writer.tensor(SCALE, Shape::of([normalize.scale().len()]), normalize.scale())?;
+    }
+    write_whole(path, &writer.finish()).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}
+
+/// What a file of a network says.
+pub struct Saved {
+    values: BTreeMap<String, (Shape, Vec<f32>)>,
+    /// What normalises the input.
+    pub normalize: Option<Normalize>,
+    /// The names of the classes.
+    pub class_names: Vec<String>,
+}
+
+impl Saved {
+    /// Reads a file of a network.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not what this program writes.
+    pub fn read(path: &Path) -> Result<Saved, Failure> {
+        let bad = |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| bad(&error))?;
+        let tensors = Tensors::parse(&bytes).map_err(|error| bad(&error))?;
+        let mut values = BTreeMap::new();
+        for name in tensors.names() {
+            let tensor = tensors.tensor::<f32>(&name).map_err(|error| bad(&error))?;
+            values.insert(name, (tensor.shape(), tensor.data().to_vec()));
+        }
+        let normalize = match (values.remove(SHIFT), values.remove(SCALE)) {
+            (Some((_, shift)), Some((_, scale))) => {
+                Some(Normalize::from_parts(shift, scale).map_err(|e| bad(&e))?)
+            }
+            _ => None,
+        };
+        let names = tensors.metadata(CLASSES).unwrap_or_default();
+        Ok(Saved { values, normalize, class_names: names.lines().map(str::to_owned).collect() })
+    }
+
+    /// Gives a network these parameters.
+    ///
+    /// # Errors
+    /// They belong to another model.
+    pub fn load_into(&self, network: &mut Network<'_>) -> Result<(), Failure> {
+        Ok(network.set_parameters(|name| {
+            self.values.get(name).map(|(shape, values)| (*shape, values.as_slice()))
+        })?)
+    }
+}
+
+/// The class with the largest logit, and its probability by the softmax.
+pub fn most_probable(logits: &[f32]) -> (usize, f64) {
+    let mut best = 0;
+    for (class, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
+            best = class;
+        }
+    }
+    let largest = f64::from(logits.get(best).copied().unwrap_or(f32::NAN));
+    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - largest).exp()).sum();
+    (best, 1.0 / sum)
+}

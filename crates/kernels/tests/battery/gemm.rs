@@ -1,0 +1,155 @@
+//! Products against a loop that adds in the order of k, bit for bit.
+
+use crate::support::{Random, assert_same_bits, contexts, fuses, same_bits};
+use bantam_core::Real;
+use bantam_kernels::{Activation, Bias, Element, Gemm, gemm, gemm_scratch};
+
+struct Case<T> {
+    gemm: Gemm,
+    a: Vec<T>,
+    b: Vec<T>,
+    bias: Option<(bool, Vec<T>)>,
+    activation: Activation,
+    old: Vec<T>,
+    accumulate: bool,
+}
+
+impl<T: Element> Case<T> {
+    fn new(random: &mut Random, m: usize, n: usize, k: usize) -> Case<T> {
+        // Row-major, transposed, or a view of something wider.
+        let mut strides = |rows: usize, columns: usize| match random.between(0, 2) {
+            0 => [columns, 1],
+            1 => [1, rows],
+            _ => [columns + random.between(0, 9), 1],
+        };
+        let gemm = Gemm { m, n, k, a_strides: strides(m, k), b_strides: strides(k, n) };
+        let reach = |rows: usize, columns: usize, [row, column]: [usize; 2]| {
+            if rows * columns == 0 { 0 } else { (rows - 1) * row + (columns - 1) * column + 1 }
+        };
+        let a = random.vec(reach(m, k, gemm.a_strides));
+        let b = random.vec(reach(k, n, gemm.b_strides));
+        let bias = random.coin().then(|| {
+            let per_column = random.coin();
+            (per_column, random.vec(if per_column { n } else { m }))
+        });
+        let activation = random.pick(&[Activation::Identity, Activation::Identity, Activation::Relu]);
+        Case { gemm, a, b, bias, activation, old: random.vec(m * n), accumulate: random.coin() }
+    }
+
+    fn run(&self, cx: &bantam_core::Context<'_>) -> Vec<T> {
+        let mut c = if self.accumulate { self.old.clone() } else { vec![T::nan(); self.old.len()] };
+        let mut scratch = vec![T::nan(); gemm_scratch(&self.gemm)];
+        let bias = self.bias.as_ref().map(|(per_column, bias)| match per_column {
+            true => Bias::PerColumn(&bias[..]),
+            false => Bias::PerRow(&bias[..]),
+        });
+        gemm(cx, &self.gemm, &self.a, &self.b, bias, self.activation, &mut c, self.accumulate, &mut scratch);
+        c
+    }
+
+    /// The same, one element at a time, and the error bound of each: k · ε · Σ |a||b| (Higham, 2002, section 3.5), where
+    /// the start value counts as one more product.
+    fn naive(&self, fused: bool) -> Vec<(T, f64, f64)> {
+        let Gemm { m, n, k, a_strides, b_strides } = self.gemm;
+        let elements = (0..m).flat_map(|i| (0..n).map(move |j| (i, j)));
+        elements
+            .map(|(i, j)| {
+                let bias = self.bias.as_ref().map(|(per_column, bias)| bias[if *per_column { j } else { i }]);
+                let start = match (self.accumulate.then(|| self.old[i * n + j]), bias) {
+                    (Some(old), Some(bias)) => old + bias,
+                    (old, bias) => old.or(bias).unwrap_or(T::zero()),
+                };
+                let (mut sum, mut exact, mut absolute) = (start, start.to_f64(), start.to_f64().abs());
+                for p in 0..k {
+                    let a = self.a[i * a_strides[0] + p * a_strides[1]];
+                    let b = self.b[p * b_strides[0] + j * b_strides[1]];
+                    sum = if fused { a.mul_add(b, sum) } else { a * b + sum };
+                    exact += a.to_f64() * b.to_f64();
+                    absolute += (a.to_f64() * b.to_f64()).abs();
+                }
+                if self.activation == Activation::Relu {
+                    (sum, exact) = (sum.max(T::zero()), exact.max(0.0));
+                }
+                (sum, exact, (k + 1) as f64 * T::epsilon().to_f64() * absolute)
+            })
+            .collect()
+    }
+
+    fn check(&self) {
+        let name = format!("{:?} bias {} accumulate {}", self.gemm, self.bias.is_some(), self.accumulate);
+        let results = same_bits(&name, |cx| self.run(cx));
+        for (cx, result) in contexts().zip(results) {
+            let naive = self.naive(fuses(&cx));
+            let sums: Vec<T> = naive.iter().map(|(sum, ..)| *sum + T::zero()).collect();
+            let result: Vec<T> = result.iter().map(|c| *c + T::zero()).collect();
+            assert_same_bits(&format!("{name} {cx:?}"), &sums, &result);
+            for (c, (_, exact, bound)) in result.iter().zip(naive) {
+                assert!(
+                    (Real::to_f64(*c) - exact).abs() <= bound,
+                    "{name} {cx:?}: {c} is not {exact} ± {bound}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn random_small_shapes() {
+    let mut random = Random::new(1);
+    for _ in 0..150 {
+        let (m, n, k) = (random.between(1, 33), random.between(1, 40), random.between(0, 50));
+        Case::<f32>::new(&mut random, m, n, k).check();
+    }
+    for _ in 0..40 {
+        let (m, n, k) = (random.between(1, 20), random.between(1, 20), random.between(0, 20));
+        Case::<f64>::new(&mut random, m, n, k).check();
+    }
+}
+
+#[test]
+fn shapes_that_are_cut_into_blocks() {
+    let mut random = Random::new(2);
+    // Several row blocks, several stretches of k, several column blocks, and one row.
+    for (m, n, k) in [(401, 37, 100), (50, 70, 801), (13, 700, 130), (1, 300, 500), (130, 256, 64)] {
+        Case::<f32>::new(&mut random, m, n, k).check();
+    }
+    Case::<f64>::new(&mut random, 200, 60, 390).check();
+}
+
+#[test]
+fn nothing_to_multiply() {
+    let mut random = Random::new(3);
+    for (m, n, k) in [(0, 5, 3), (5, 0, 3), (0, 0, 0), (3, 5, 0)] {
+        Case::<f32>::new(&mut random, m, n, k).check();
+    }
+}
+
+#[test]
+fn sigmoid_and_tanh_follow_the_sum() {
+    let mut random = Random::new(4);
+    for activation in [Activation::Sigmoid, Activation::Tanh] {
+        let mut case = Case::<f32>::new(&mut random, 19, 21, 7);
+        case.activation = activation;
+        for (cx, result) in contexts().zip(same_bits("activation", |cx| case.run(cx))) {
+            for (y, (sum, ..)) in result.iter().zip(case.naive(fuses(&cx))) {
+                let sum = f64::from(sum);
+                let exact =
+                    if activation == Activation::Tanh { sum.tanh() } else { 1.0 / (1.0 + (-sum).exp()) };
+                // Both functions are within 2 ulp of values below 1: 2 * 2^-24.
+                assert!((f64::from(*y) - exact).abs() <= 1.2e-7, "{cx:?}: {y} is not {exact}");
+            }
+        }
+    }
+}
+
+#[test]
+fn infinities_reach_only_their_row_and_column() {
+    let mut random = Random::new(5);
+    let mut case = Case::<f32>::new(&mut random, 9, 13, 5);
+    case.activation = Activation::Identity;
+    case.a[0] = f32::INFINITY;
+    for (cx, result) in contexts().zip(same_bits("infinity", |cx| case.run(cx))) {
+        let broken = result.iter().filter(|c| !c.is_finite()).count();
+        assert_eq!(broken, 13, "{cx:?}: one row of C is infinite or NaN");
+    }
+}

@@ -1,0 +1,403 @@
+//! Layers: what they declare when they are made and what they record when they are traced.
+
+use crate::{Initializer, Parameter, Scope};
+use alloc::{boxed::Box, string::String, vec::Vec};
+use bantam_autodiff::{
+    Element, Mode, OpError, Var,
+    ops::{Conv2dOptions, Pool2dOptions},
+};
+use core::fmt::Debug;
+
+/// Something that turns one value into another: a layer, a block, a whole model.
+///
+/// `forward` runs once for every plan. It records what to compute and holds no state; a layer that behaves differently
+/// in training asks its graph ([`Graph::mode`](bantam_autodiff::Graph::mode)).
+pub trait Layer<T: Element = f32> {
+    /// Records the layer's computation.
+    #[track_caller]
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T>;
+}
+
+impl<T: Element, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
+    #[track_caller]
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        (**self).forward(x)
+    }
+}
+
+/// A fully connected layer: `x · weightᵀ + bias`, `[..., fan_in]` to `[..., fan_out]`.
+///
+/// Parameters: `weight` `[fan_out, fan_in]` (default [`Initializer::HeNormal`]) and `bias` `[fan_out]` (zeros).
+#[derive(Clone, Debug)]
+pub struct Linear {
+    path: String,
+    weight: Parameter,
+    bias: Option<Parameter>,
+}
+
+impl Linear {
+    /// With a bias and the default initializer.
+    pub fn new(p: Scope<'_>, fan_in: usize, fan_out: usize) -> Self {
+        Linear::with(p, fan_in, fan_out, Initializer::HeNormal, true)
+    }
+
+    /// With the weight's initializer, with or without a bias.
+    pub fn with(mut p: Scope<'_>, fan_in: usize, fan_out: usize, weight: Initializer, bias: bool) -> Self {
+        Linear {
+            path: p.path().into(),
+            weight: p.parameter("weight", [fan_out, fan_in], weight),
+            bias: bias.then(|| p.parameter("bias", [fan_out], Initializer::Zeros)),
+        }
+    }
+}
+
+impl<T: Element> Layer<T> for Linear {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        let graph = x.graph();
+        let _scope = graph.enter(&self.path);
+        x.linear(self.weight.var(graph), self.bias.map(|bias| bias.var(graph)))
+    }
+}
+
+/// A convolution in two dimensions: `[batch, channels_in, height, width]` to `[batch, channels_out, …]`.
+///
+/// Parameters: `weight` `[channels_out, channels_in / groups, kernel, kernel]` (default [`Initializer::HeNormal`]) and
+/// `bias` `[channels_out]` (zeros).
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    path: String,
+    weight: Parameter,
+    bias: Option<Parameter>,
+    kernel: usize,
+    options: Conv2dOptions,
+}
+
+impl Conv2d {
+    /// With a square kernel, a bias, stride 1 and no padding.
+    pub fn new(p: Scope<'_>, channels_in: usize, channels_out: usize, kernel: usize) -> Self {
+        Conv2d::with(p, [channels_in, channels_out], kernel, 1, Initializer::HeNormal, true)
+    }
+
+    /// With groups, the weight's initializer, with or without a bias. Followed by a batch normalisation a bias does
+    /// nothing.
+    pub fn with(
+        mut p: Scope<'_>,
+        [channels_in, channels_out]: [usize; 2],
+        kernel: usize,
+        groups: usize,
+        weight: Initializer,
+        bias: bool,
+    ) -> Self {
+        let shape = [channels_out, channels_in / groups.max(1), kernel, kernel];
+        Conv2d {
+            path: p.path().into(),
+            weight: p.parameter("weight", shape, weight),
+            bias: bias.then(|| p.parameter("bias", [channels_out], Initializer::Zeros)),
+            kernel,
+            options: Conv2dOptions { groups, ..Conv2dOptions::default() },
+        }
+    }
+
+    /// Moves the kernel by `stride`.
+    #[must_use]
+    pub fn stride(mut self, stride: usize) -> Self {
+        self.options.stride = [stride; 2];
+        self
+    }
+
+    /// Adds `padding` rows and columns of zeros on each side.
+    #[must_use]
+    pub fn padding(mut self, padding: usize) -> Self {
+        self.options.padding = [padding; 2];
+        self
+    }
+
+    /// Spreads the kernel's taps `dilation` apart.
+    #[must_use]
+    pub fn dilation(mut self, dilation: usize) -> Self {
+        self.options.dilation = [dilation; 2];
+        self
+    }
+
+    /// Pads so that at stride 1 the image keeps its size; for odd kernels, after [`dilation`](Self::dilation).
+    #[must_use]
+    pub fn same(mut self) -> Self {
+        let reach = self.options.dilation[0] * (self.kernel.max(1) - 1);
+        self.options.padding = [reach / 2; 2];
+        self
+    }
+}
+
+impl<T: Element> Layer<T> for Conv2d {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        let graph = x.graph();
+        let _scope = graph.enter(&self.path);
+        x.conv2d(self.weight.var(graph), self.bias.map(|bias| bias.var(graph)), self.options)
+    }
+}
+
+/// The maximum of each window, `[batch, channels, height, width]`.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2d(pub Pool2dOptions);
+
+impl MaxPool2d {
+    /// A square window that moves by its own size.
+    pub fn new(kernel: usize) -> Self {
+        MaxPool2d(Pool2dOptions::square(kernel))
+    }
+}
+
+impl<T: Element> Layer<T> for MaxPool2d {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        x.max_pool2d_with(self.0)
+    }
+}
+
+/// The average of each window, `[batch, channels, height, width]`.
+#[derive(Clone, Copy, Debug)]
+pub struct AvgPool2d(pub Pool2dOptions);
+
+impl AvgPool2d {
+    /// A square window that moves by its own size.
+    pub fn new(kernel: usize) -> Self {
+        AvgPool2d(Pool2dOptions::square(kernel))
+    }
+}
+
+impl<T: Element> Layer<T> for AvgPool2d {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        x.avg_pool2d_with(self.0)
+    }
+}
+
+/// The average of each whole channel: `[batch, channels, height, width]` to `[batch, channels]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GlobalAvgPool2d;
+
+impl<T: Element> Layer<T> for GlobalAvgPool2d {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        x.mean([2, 3])
+    }
+}
+
+/// Batch normalisation of `[batch, channels, ...]` (Ioffe and Szegedy, 2015).
+///
+/// In training each channel is normalised by the mean and variance of the batch, which also move the running averages;
+/// in inference by the running averages.
+///
+/// Parameters: `weight` (gain, ones) and `bias` (shift, zeros), `[channels]`; buffers: `running_mean` (zeros) and
+/// `running_var` (ones). Names and defaults are those of PyTorch.
+#[derive(Clone, Debug)]
+pub struct BatchNorm {
+    path: String,
+    gain: Parameter,
+    shift: Parameter,
+    running_mean: Parameter,
+    running_var: Parameter,
+    /// Added to the variance. Default: 1e-5.
+    pub epsilon: f64,
+    /// The share of a new batch in the running averages. Default: 0.1.
+    pub momentum: f64,
+}
+
+impl BatchNorm {
+    /// For `channels` channels.
+    pub fn new(mut p: Scope<'_>, channels: usize) -> Self {
+        BatchNorm {
+            path: p.path().into(),
+            gain: p.parameter("weight", [channels], Initializer::Constant(1.0)),
+            shift: p.parameter("bias", [channels], Initializer::Zeros),
+            running_mean: p.buffer("running_mean", [channels], Initializer::Zeros),
+            running_var: p.buffer("running_var", [channels], Initializer::Constant(1.0)),
+            epsilon: 1e-5,
+            momentum: 0.1,
+        }
+    }
+}
+
+impl<T: Element> Layer<T> for BatchNorm {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        let graph = x.graph();
+        let _scope = graph.enter(&self.path);
+        let (gain, shift) = (self.gain.var(graph), self.shift.var(graph));
+        let (mean, variance) = (self.running_mean.var(graph), self.running_var.var(graph));
+        let (shape, channels) = (x.shape(), gain.dim(0));
+        if shape.rank() < 2 || shape[1] != channels {
+            graph.fail_op(OpError::Count {
+                op: "batch_norm",
+                what: "channels",
+                expected: channels,
+                got: x.dim(1),
+                shape,
+            });
+            return x;
+        }
+        if graph.mode() == Mode::Infer {
+            return x.batch_norm_with(mean, variance, gain, shift, self.epsilon);
+        }
+        let (y, statistics) = x.batch_norm(gain, shift, self.epsilon);
+        if graph.check().is_ok() {
+            // The variance of the batch estimates that of the population without bias once it is divided by n − 1.
+            let n = (shape.len() / channels) as f64;
+            let momentum = self.momentum;
+            let keep = T::from_f64(1.0 - momentum);
+            let of = |row: usize| statistics.slice(0, row..row + 1).reshape(gain.shape());
+            graph.assign(self.running_mean.index(), mean * keep + of(0) * T::from_f64(momentum));
+            let unbiased = T::from_f64(momentum * n / (n - 1.0));
+            graph.assign(self.running_var.index(), variance * keep + of(1) * unbiased);
+        }
+        y
+    }
+}
+
+/// Dropout (Srivastava et al., 2014): in training sets each element to zero with probability `rate` and divides the
+/// others by 1 − `rate`; in inference does nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Dropout {
+    /// The probability of zero, in [0, 1).
+    pub rate: f32,
+}
+
+impl Dropout {
+    /// With the probability of zero.
+    pub fn new(rate: f32) -> Self {
+        Dropout { rate }
+    }
+}
+
+impl<T: Element> Layer<T> for Dropout {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        x.dropout(self.rate)
+    }
+}
+
+/// A table of learned vectors: indices `[...]` to `[..., width]`.
+///
+/// Parameter: `weight` `[rows, width]`, standard normal.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    path: String,
+    weight: Parameter,
+}
+
+impl Embedding {
+    /// `rows` vectors of `width` numbers.
+    pub fn new(mut p: Scope<'_>, rows: usize, width: usize) -> Self {
+        let standard = Initializer::Normal { mean: 0.0, std: 1.0 };
+        Embedding { path: p.path().into(), weight: p.parameter("weight", [rows, width], standard) }
+    }
+}
+
+impl<T: Element> Layer<T> for Embedding {
+    fn forward<'g>(&self, indices: Var<'g, T>) -> Var<'g, T> {
+        let graph = indices.graph();
+        let _scope = graph.enter(&self.path);
+        self.weight.var(graph).gather_rows(indices)
+    }
+}
+
+/// An activation as a layer, for [`Sequential`] and for settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// max(0, x).
+    #[default]
+    Relu,
+    /// 1/(1 + e⁻ˣ).
+    Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl<T: Element> Layer<T> for Activation {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        match self {
+            Activation::Relu => x.relu(),
+            Activation::Sigmoid => x.sigmoid(),
+            Activation::Tanh => x.tanh(),
+        }
+    }
+}
+
+/// All axes but the first become one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flatten;
+
+impl<T: Element> Layer<T> for Flatten {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        x.flatten()
+    }
+}
+
+/// Layers one after the other.
+///
+/// ```
+/// use bantam_nn::{Activation, Linear, Params, Sequential};
+/// let mut params = Params::new();
+/// let net: Sequential = Sequential::new()
+///     .then(Linear::new(params.at("0"), 64, 32))
+///     .then(Activation::Relu)
+///     .then(Linear::new(params.at("1"), 32, 10));
+/// ```
+#[derive(Default)]
+pub struct Sequential<T: Element = f32> {
+    layers: Vec<Box<dyn Layer<T> + Send + Sync>>,
+}
+
+impl<T: Element> Debug for Sequential<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Sequential").field("layers", &self.layers.len()).finish()
+    }
+}
+
+impl<T: Element> Sequential<T> {
+    /// No layers: the identity.
+    pub fn new() -> Self {
+        Sequential { layers: Vec::new() }
+    }
+
+    /// Adds a layer at the end.
+    #[must_use]
+    pub fn then(mut self, layer: impl Layer<T> + Send + Sync + 'static) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+}
+
+impl<T: Element> Layer<T> for Sequential<T> {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        self.layers.iter().fold(x, |x, layer| layer.forward(x))
+    }
+}
+
+/// `body(x) + shortcut(x)` (He et al., 2016); the shortcut is the identity unless the body changes the shape.
+#[derive(Clone, Debug)]
+pub struct Residual<B, S = ()> {
+    body: B,
+    shortcut: S,
+}
+
+impl<B> Residual<B> {
+    /// With the identity as shortcut.
+    pub fn new(body: B) -> Self {
+        Residual { body, shortcut: () }
+    }
+
+    /// With a shortcut of its own, such as a 1×1 convolution.
+    pub fn shortcut<S>(self, shortcut: S) -> Residual<B, S> {
+        Residual { body: self.body, shortcut }
+    }
+}
+
+/// Nothing: the identity.
+impl<T: Element> Layer<T> for () {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        x
+    }
+}
+
+impl<T: Element, B: Layer<T>, S: Layer<T>> Layer<T> for Residual<B, S> {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        self.body.forward(x) + self.shortcut.forward(x)
+    }
+}

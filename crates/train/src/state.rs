@@ -1,0 +1,145 @@
+//! The complete state of a run as bytes: parameters, optimizer state, counters, history and the best parameters so far.
+//!
+//! The format is safetensors, so a checkpoint can be looked into with any tool that reads those.
+
+use crate::{
+    EpochRecord, Error, Network,
+    progress::{Best, Progress},
+};
+use alloc::{format, string::String, vec, vec::Vec};
+use bantam_core::Shape;
+use bantam_store::safetensors::{Tensors, Writer};
+
+/// The numbers of an [`EpochRecord`], absent ones as NaN.
+const COLUMNS: usize = 7;
+
+/// What the run cannot be resumed without agreeing on.
+pub(crate) struct Identity {
+    pub seed: u64,
+    pub batch: usize,
+    pub samples: usize,
+}
+
+impl Identity {
+    fn entries(&self) -> [(&'static str, u64); 3] {
+        [("seed", self.seed), ("batch", self.batch as u64), ("training samples", self.samples as u64)]
+    }
+}
+
+pub(crate) fn save(
+    network: &Network<'_>,
+    progress: &Progress,
+    identity: &Identity,
+) -> Result<Vec<u8>, Error> {
+    let mut writer = Writer::new();
+    for (name, value) in identity.entries() {
+        writer.metadata(name, &format!("{value}"))?;
+    }
+    for (index, (path, shape, values)) in network.parameters().enumerate() {
+        writer.tensor(&format!("parameter/{path}"), shape, values)?;
+        let state = network.session.optimizer_state(index);
+        writer.tensor(&format!("optimizer/{path}"), Shape::of([state.len()]), state)?;
+        if let Some(best) = progress.best.as_ref().and_then(|best| best.parameters.get(index)) {
+            writer.tensor(&format!("best/{path}"), shape, best)?;
+        }
+    }
+    let counters = [
+        network.session.steps(),
+        network.session.updates(),
+        progress.epoch,
+        progress.batch,
+        progress.correct,
+        progress.samples,
+        progress.stale,
+        u64::from(progress.stopped_early),
+        progress.best.as_ref().map_or(0, |best| best.epoch),
+    ];
+    writer.tensor("counters", Shape::of([counters.len()]), &counters)?;
+    let sums = [progress.loss_sum, progress.best.as_ref().map_or(f64::INFINITY, |best| best.watched)];
+    writer.tensor("sums", Shape::of([sums.len()]), &sums)?;
+    let history: Vec<f64> = progress.history.iter().flat_map(to_row).collect();
+    writer.tensor("history", Shape::of([progress.history.len(), COLUMNS]), &history)?;
+    Ok(writer.finish())
+}
+
+pub(crate) fn restore(
+    bytes: &[u8],
+    network: &mut Network<'_>,
+    identity: &Identity,
+) -> Result<Progress, Error> {
+    let tensors = Tensors::parse(bytes)?;
+    for (name, expected) in identity.entries() {
+        let got = tensors.metadata(name).unwrap_or("nothing");
+        if got != format!("{expected}") {
+            let (path, expected, got) = (name.into(), format!("{expected}"), got.into());
+            return Err(Error::Mismatch { path, expected, got });
+        }
+    }
+    let mut counters = [0_u64; 9];
+    tensors.read_into("counters", Shape::of([counters.len()]), &mut counters)?;
+    let [steps, updates, epoch, batch, correct, samples, stale, stopped_early, best_epoch] = counters;
+    let mut sums = [0.0_f64; 2];
+    tensors.read_into("sums", Shape::of([2]), &mut sums)?;
+    let rows = tensors.shape("history").and_then(|shape| shape.first().copied()).unwrap_or(0);
+    let mut history = vec![0.0_f64; rows * COLUMNS];
+    tensors.read_into("history", Shape::of([rows, COLUMNS]), &mut history)?;
+
+    // Everything is read before anything is set, so that a checkpoint of another model changes nothing.
+    let specs = network.params.specs().to_vec();
+    let (mut parameters, mut states, mut best) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, spec) in specs.iter().enumerate() {
+        let read = |kind: &str, shape: Shape| -> Result<Vec<f32>, Error> {
+            let mut values = vec![0.0_f32; shape.len()];
+            let name: String = format!("{kind}/{}", spec.path);
+            tensors.read_into(&name, shape, &mut values)?;
+            Ok(values)
+        };
+        parameters.push(read("parameter", spec.shape)?);
+        states.push(read("optimizer", Shape::of([network.session.optimizer_state(index).len()]))?);
+        if tensors.shape(&format!("best/{}", spec.path)).is_some() {
+            best.push(read("best", spec.shape)?);
+        }
+    }
+    for (index, (parameter, state)) in parameters.iter().zip(&states).enumerate() {
+        network.session.parameter_mut(index).copy_from_slice(parameter);
+        network.session.optimizer_state_mut(index).copy_from_slice(state);
+    }
+    network.session.resume_at(steps, updates);
+    Ok(Progress {
+        epoch,
+        batch,
+        loss_sum: sums[0],
+        correct,
+        samples,
+        stale,
+        stopped_early: stopped_early != 0,
+        history: history.chunks_exact(COLUMNS).map(from_row).collect(),
+        best: (best_epoch > 0).then_some(Best { epoch: best_epoch, watched: sums[1], parameters: best }),
+    })
+}
+
+fn to_row(record: &EpochRecord) -> [f64; COLUMNS] {
+    let absent = f64::NAN;
+    [
+        record.epoch as f64,
+        record.steps as f64,
+        record.learning_rate.map_or(absent, f64::from),
+        record.train_loss,
+        record.train_accuracy.unwrap_or(absent),
+        record.validation_loss.unwrap_or(absent),
+        record.validation_accuracy.unwrap_or(absent),
+    ]
+}
+
+fn from_row(row: &[f64]) -> EpochRecord {
+    let present = |value: f64| (!value.is_nan()).then_some(value);
+    EpochRecord {
+        epoch: row[0] as u64,
+        steps: row[1] as u64,
+        learning_rate: present(row[2]).map(|rate| rate as f32),
+        train_loss: row[3],
+        train_accuracy: present(row[4]),
+        validation_loss: present(row[5]),
+        validation_accuracy: present(row[6]),
+    }
+}

@@ -1,0 +1,108 @@
+//! `cargo xtask test`: everything that can be checked on this machine.
+
+use crate::stages::{Outcome, Stages};
+use crate::workspace::{Package, Workspace};
+use crate::{bare, tidy};
+use std::process::Command;
+
+/// The cargo feature behind which a crate keeps tests that take minutes.
+const LONG_TESTS: &str = "long-tests";
+
+/// Runs all stages.
+pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
+    let cargo = |words: &[&str]| workspace.cargo(words.iter().copied());
+    stages.run("format", || {
+        with_component(workspace, "fmt", "rustfmt", || cargo(&["fmt", "--all", "--check"]))
+    });
+    stages.run("tidy", || tidy::stage(workspace));
+    stages.run("lints", || {
+        with_component(workspace, "clippy", "clippy", || {
+            cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+        })
+    });
+    stages.run("every feature alone", || Outcome::of_all(feature_matrix(workspace)));
+    stages.run("tests", || {
+        let mut command = cargo(&["test", "--workspace", "--features"]);
+        command.arg(all_features(workspace.members.iter()));
+        Outcome::of(&mut command)
+    });
+    stages.run("fuzz targets as tests", || fuzz(workspace));
+    stages.run("documentation", || {
+        let mut command = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+        Outcome::of(command.env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    bare::run(workspace, stages, long);
+    if long {
+        for package in &workspace.members {
+            if package.features.iter().any(|feature| feature == LONG_TESTS) {
+                stages.run(format!("long proofs of {}", package.name), || {
+                    let mut command =
+                        cargo(&["test", "--release", "--package", &package.name, "--all-features"]);
+                    Outcome::of(&mut command)
+                });
+            }
+        }
+    }
+}
+
+/// Runs a command that needs a component of the toolchain, if it is installed.
+fn with_component(
+    workspace: &Workspace,
+    subcommand: &str,
+    component: &str,
+    command: impl FnOnce() -> Command,
+) -> Outcome {
+    let there =
+        workspace.cargo([subcommand, "--version"]).output().is_ok_and(|output| output.status.success());
+    if there {
+        Outcome::of(&mut command())
+    } else {
+        Outcome::NotRun(format!("install it with `rustup component add {component}`"))
+    }
+}
+
+/// Every feature of these packages except the long tests, as `package/feature,…`.
+fn all_features<'a>(packages: impl Iterator<Item = &'a Package>) -> String {
+    let mut features = Vec::new();
+    for package in packages {
+        let of_interest =
+            package.features.iter().filter(|feature| !["default", LONG_TESTS].contains(&feature.as_str()));
+        features.extend(of_interest.map(|feature| format!("{}/{feature}", package.name)));
+    }
+    features.join(",")
+}
+
+/// Each library with no feature and with each feature alone: whatever one switches on must compile by itself.
+fn feature_matrix(workspace: &Workspace) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for library in workspace.members.iter().filter(|package| package.is_library) {
+        let alone = library.features.iter().filter(|feature| *feature != "default");
+        for feature in core::iter::once(None).chain(alone.map(Some)) {
+            let mut command = workspace.cargo([
+                "clippy",
+                "--quiet",
+                "--lib",
+                "--no-default-features",
+                "--package",
+                &library.name,
+            ]);
+            if let Some(feature) = feature {
+                command.args(["--features", feature]);
+            }
+            command.args(["--", "-D", "warnings"]);
+            commands.push(command);
+        }
+    }
+    commands
+}
+
+/// The fuzz targets' bodies on seeded inputs. They are a workspace of their own and need no fuzzer for this.
+fn fuzz(workspace: &Workspace) -> Outcome {
+    if !workspace.root.join("fuzz/Cargo.toml").exists() {
+        return Outcome::NotRun("there is no folder `fuzz`".to_owned());
+    }
+    let mut command =
+        workspace.cargo(["test", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"]);
+    command.arg("--target-dir").arg(workspace.target.join("fuzz"));
+    Outcome::of(&mut command)
+}
