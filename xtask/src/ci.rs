@@ -18,19 +18,17 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages) {
     stages.run("the README's first command", || {
         let readme = fs::read_to_string(workspace.root.join("README.md")).unwrap_or_default();
         let Some(words) = first_command(&readme) else {
-            return Outcome::Failed("README.md has no block of shell commands".to_owned());
+            return Outcome::Failed("README.md has no line that begins with `cargo`".to_owned());
         };
         let mut command = Command::new(words[0]);
         Outcome::of(command.args(&words[1..]).current_dir(&workspace.root).env("CARGO_TARGET_DIR", &fresh))
     });
 }
 
-/// The words of the first command line in the first fenced `sh` block.
+/// The words of the first line that is a cargo command, whatever kind of block it stands in.
 fn first_command(readme: &str) -> Option<Vec<&str>> {
-    let mut lines = readme.lines().map(str::trim).skip_while(|line| *line != "```sh").skip(1);
-    let line = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;
-    let words: Vec<_> = line.split(" #").next().unwrap_or("").split_whitespace().collect();
-    (!line.starts_with("```") && !words.is_empty()).then_some(words)
+    let line = readme.lines().map(str::trim).find(|line| line.starts_with("cargo "))?;
+    Some(line.split(" #").next().unwrap_or(line).split_whitespace().collect())
 }
 
 #[cfg(test)]
@@ -39,9 +37,10 @@ mod tests {
 
     #[test]
     fn the_first_command_is_found() {
-        let readme = "# Title\n```rust\nlet x = 1;\n```\n```sh\n# build\ncargo run --release   # ten seconds\nls\n```\n";
+        let readme =
+            "# Title\nRun `cargo run`:\n\n    cargo run --release   # ten seconds\n    cargo xtask test\n";
         assert_eq!(first_command(readme), Some(vec!["cargo", "run", "--release"]));
-        assert_eq!(first_command("# Title\n```sh\n```\n"), None);
+        assert_eq!(first_command("```sh\ncargo run\n```\n"), Some(vec!["cargo", "run"]));
         assert_eq!(first_command("nothing"), None);
     }
 }

@@ -8,16 +8,27 @@ use std::process::Command;
 /// The cargo feature behind which a crate keeps tests that take minutes.
 const LONG_TESTS: &str = "long-tests";
 
+/// The fuzz targets are a workspace of their own.
+const FUZZ: &str = "fuzz/Cargo.toml";
+
 /// Runs all stages.
 pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
     let cargo = |words: &[&str]| workspace.cargo(words.iter().copied());
     stages.run("format", || {
-        with_component(workspace, "fmt", "rustfmt", || cargo(&["fmt", "--all", "--check"]))
+        with_component(workspace, "fmt", "rustfmt", || {
+            [cargo(&["fmt", "--all", "--check"]), cargo(&["fmt", "--manifest-path", FUZZ, "--check"])]
+        })
     });
     stages.run("tidy", || tidy::stage(workspace));
     stages.run("lints", || {
         with_component(workspace, "clippy", "clippy", || {
-            cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+            let mut fuzz =
+                cargo(&["clippy", "--manifest-path", FUZZ, "--all-targets", "--no-default-features"]);
+            fuzz.args(["--", "-D", "warnings"]).env("CARGO_TARGET_DIR", workspace.target.join("fuzz"));
+            [
+                cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
+                fuzz,
+            ]
         })
     });
     stages.run("every feature alone", || Outcome::of_all(feature_matrix(workspace)));
@@ -45,17 +56,17 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
     }
 }
 
-/// Runs a command that needs a component of the toolchain, if it is installed.
+/// Runs commands that need a component of the toolchain, if it is installed.
 fn with_component(
     workspace: &Workspace,
     subcommand: &str,
     component: &str,
-    command: impl FnOnce() -> Command,
+    commands: impl FnOnce() -> [Command; 2],
 ) -> Outcome {
     let there =
         workspace.cargo([subcommand, "--version"]).output().is_ok_and(|output| output.status.success());
     if there {
-        Outcome::of(&mut command())
+        Outcome::of_all(commands())
     } else {
         Outcome::NotRun(format!("install it with `rustup component add {component}`"))
     }
@@ -96,13 +107,9 @@ fn feature_matrix(workspace: &Workspace) -> Vec<Command> {
     commands
 }
 
-/// The fuzz targets' bodies on seeded inputs. They are a workspace of their own and need no fuzzer for this.
+/// The fuzz targets' bodies on seeded inputs, which needs no fuzzer.
 fn fuzz(workspace: &Workspace) -> Outcome {
-    if !workspace.root.join("fuzz/Cargo.toml").exists() {
-        return Outcome::NotRun("there is no folder `fuzz`".to_owned());
-    }
-    let mut command =
-        workspace.cargo(["test", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"]);
-    command.arg("--target-dir").arg(workspace.target.join("fuzz"));
+    let mut command = workspace.cargo(["test", "--locked", "--manifest-path", FUZZ, "--no-default-features"]);
+    command.env("CARGO_TARGET_DIR", workspace.target.join("fuzz"));
     Outcome::of(&mut command)
 }

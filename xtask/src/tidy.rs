@@ -10,7 +10,7 @@ use std::path::Path;
 use std::{fs, io};
 
 /// What the top folder may hold besides dotfiles and what builds and runs leave behind.
-const TOP: [&str; 10] = [
+const TOP: [&str; 11] = [
     "Cargo.toml",
     "Cargo.lock",
     "README.md",
@@ -21,9 +21,10 @@ const TOP: [&str; 10] = [
     "crates",
     "xtask",
     "benches",
+    "fuzz",
 ];
 /// May be there, too.
-const TOP_OPTIONAL: [&str; 3] = ["fuzz", "target", "runs"];
+const TOP_OPTIONAL: [&str; 2] = ["target", "runs"];
 
 /// Prints every complaint; fails if there is one.
 pub(crate) fn stage(workspace: &Workspace) -> Outcome {

@@ -490,9 +490,15 @@ impl<T: Element> Lowering<T> {
         // Every assignment sees the old values: one that reads a parameter reads it before any is written.
         let mut assigned = Vec::with_capacity(inner.assignments.len());
         for &(index, value) in &inner.assignments {
-            let is_parameter = self.values[self.root(value) as usize].place != Place::Anywhere;
-            assigned
-                .push((index, if is_parameter { self.copy(value, Place::Anywhere, value) } else { value }));
+            let place = self.values[self.root(value) as usize].place;
+            // What already lies there is not copied onto itself.
+            if place != Place::Parameter(index) {
+                let is_parameter = place != Place::Anywhere;
+                assigned.push((
+                    index,
+                    if is_parameter { self.copy(value, Place::Anywhere, value) } else { value },
+                ));
+            }
         }
         for (index, value) in assigned {
             self.copy(value, Place::Parameter(index), value);

@@ -15,8 +15,8 @@ pub struct UpdateContext<'a> {
     /// The shape of the parameter tensor. By convention tensors of rank 0 and 1 are biases and gains of
     /// normalisations, which weight decay leaves alone.
     pub shape: Shape,
-    /// The Euclidean norm of all gradients taken together; present if the optimizer
-    /// [needs it](Optimizer::needs_global_norm). Without it a rule that needs it takes the gradient it is given for all
+    /// The Euclidean norm of all gradients taken together; present if the optimizer [needs
+    /// it](Optimizer::needs_global_norm). Without it a rule that needs it takes the gradient it is given for all
     /// there is.
     pub global_norm: Option<f64>,
 }
@@ -50,20 +50,20 @@ impl core::error::Error for InvalidSetting {}
 
 /// A rule that turns gradients into new parameters, one tensor at a time, over plain slices.
 ///
-/// It owns no tensor and no state: the caller lends `state`, so that the memory is known before anything runs, can lie
-/// in a static array, and is saved with the parameters. `bantam-optim` has the named rules.
+/// It owns no tensor and no state: the caller lends `state`, so that the memory is known before anything runs, can
+/// lie in a static array, and is saved with the parameters. `bantam-optim` has the named rules.
 pub trait Optimizer<T: Real> {
     /// How many elements of state a parameter tensor of `parameter_len` elements needs. All zeros is the first state.
     fn state_len(&self, parameter_len: usize) -> usize;
 
-    /// Whether [`UpdateContext::global_norm`] must be known. If so, every gradient has to be complete before the first
-    /// update, which costs the memory of all gradients at once.
+    /// Whether [`UpdateContext::global_norm`] must be known. If so, every gradient has to be complete before the
+    /// first update, which costs the memory of all gradients at once.
     fn needs_global_norm(&self) -> bool {
         false
     }
 
-    /// Checks the hyper-parameters; whoever trains calls it once, before the first step. A rule with settings that make no
-    /// sense still computes something.
+    /// Checks the hyper-parameters; whoever trains calls it once, before the first step. A rule with settings that
+    /// make no sense still computes something.
     ///
     /// # Errors
     /// The first setting that makes no sense.
@@ -81,6 +81,7 @@ pub trait Optimizer<T: Real> {
 
     /// Updates `parameter` in place from its `gradient`. `gradient` may be used as scratch: its content is lost.
     ///
-    /// `parameter` and `gradient` have the same length n, and `state` has [`state_len`](Self::state_len)`(n)` elements.
+    /// `parameter` and `gradient` have the same length n, and `state` has [`state_len`](Self::state_len)`(n)`
+    /// elements.
     fn update(&self, cx: &UpdateContext<'_>, parameter: &mut [T], gradient: &mut [T], state: &mut [T]);
 }

@@ -2,8 +2,8 @@
 
 /// A pure function of the step: a learning rate, a momentum, a dropout rate over time.
 ///
-/// Being pure is what makes a run resumable: nothing but the step has to be saved. A number is a constant schedule and
-/// any `Fn(u64) -> f32` is one too; the named ones are in `bantam-schedule`.
+/// Being pure is what makes a run resumable: nothing but the step has to be saved. A number is a constant schedule
+/// and any `Fn(u64) -> f32` is one too; the named ones are in `bantam-schedule`.
 ///
 /// ```
 /// use bantam_core::Schedule;

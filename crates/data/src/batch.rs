@@ -5,8 +5,9 @@ use core::ops::Range;
 
 /// Divides every epoch into batches, in the order of a [`Sampler`].
 ///
-/// It holds no data and no position. Batch `b` of epoch `e` is always the same, so a run that was interrupted goes on from
-/// the two numbers. The last batch of an epoch holds what is left, unless [`drop_last`](Self::drop_last) leaves it out.
+/// It holds no data and no position. Batch `b` of epoch `e` is always the same, so a run that was interrupted goes on
+/// from the two numbers. The last batch of an epoch holds what is left, unless [`drop_last`](Self::drop_last) leaves
+/// it out.
 #[derive(Clone, Copy, Debug)]
 pub struct Batches<S> {
     sampler: S,
@@ -70,7 +71,8 @@ impl<S: Sampler> Batches<S> {
         self.positions(batch).map(move |i| self.sampler.index(epoch, i, self.len))
     }
 
-    /// Writes the features of a batch, sample after sample, to the start of `out`, and returns how many samples it has.
+    /// Writes the features of a batch, sample after sample, to the start of `out`, and returns how many samples it
+    /// has.
     ///
     /// # Errors
     /// [`Error::Length`] if the batch does not fit into `out`, and the data set's own errors.
@@ -102,8 +104,8 @@ impl<S: Sampler> Batches<S> {
         })
     }
 
-    /// Writes the target values of a batch, sample after sample, to the start of `out`, and returns how many samples it
-    /// has.
+    /// Writes the target values of a batch, sample after sample, to the start of `out`, and returns how many samples
+    /// it has.
     ///
     /// # Errors
     /// As for [`write_features`](Self::write_features); [`Error::NoValues`] if the targets are classes.

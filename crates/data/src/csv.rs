@@ -143,8 +143,8 @@ impl core::error::Error for CsvError {
 
 /// Reads a file into memory.
 ///
-/// Class labels may be any text. They are numbered in ascending order, of the numbers if all of them are integers, of the
-/// text otherwise; the names are kept.
+/// Class labels may be any text. They are numbered in ascending order, of the numbers if all of them are integers, of
+/// the text otherwise; the names are kept.
 ///
 /// # Errors
 /// What is wrong in which line and column.

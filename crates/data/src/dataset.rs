@@ -15,10 +15,11 @@ pub enum Target {
 
 /// Samples with a number, features and a target each.
 ///
-/// A sample writes itself into a slice that the caller lends, which is a session's own input: there is no vector of items
-/// and no copy in between, on a host and on a board. All samples have the same shape.
+/// A sample writes itself into a slice that the caller lends, which is a session's own input: there is no vector of
+/// items and no copy in between, on a host and on a board. All samples have the same shape.
 ///
-/// An implementation for class labels has [`label`](Self::label), one for values has [`values`](Self::values).
+/// An implementation for class labels has [`label`](Self::label), one for values has
+/// [`write_values`](Self::write_values).
 pub trait Dataset {
     /// How many samples there are.
     fn len(&self) -> usize;
@@ -77,7 +78,8 @@ pub trait Dataset {
 
     /// Splits the samples into parts, such as training and test.
     ///
-    /// The parts share the data: split a reference (`(&data).split(…)`) or a data set over borrowed bytes, which is `Copy`.
+    /// The parts share the data: split a reference (`(&data).split(…)`) or a data set over borrowed bytes, which is
+    /// `Copy`.
     ///
     /// ```
     /// # #[cfg(feature = "iris")]
@@ -103,7 +105,8 @@ pub trait Dataset {
         crate::split::split(self, how, seed)
     }
 
-    /// Cross-validation: `folds` pairs of training and validation parts; every sample is in exactly one validation part.
+    /// Cross-validation: `folds` pairs of training and validation parts; every sample is in exactly one validation
+    /// part.
     ///
     /// # Errors
     /// [`Error::Folds`] with fewer than 2 folds or more folds than samples.

@@ -5,8 +5,8 @@ use bantam_core::Shape;
 
 /// The handwritten digits: 1,797 images of 8×8 pixels, features of shape `[1, 8, 8]` in 0 to 1, 10 classes.
 ///
-/// They are borrowed from the program itself (flash, on a board): 117 kB and no allocator. Source: E. Alpaydin, C. Kaynak,
-/// "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998, CC BY 4.0.
+/// They are borrowed from the program itself (flash, on a board): 117 kB and no allocator. Source: E. Alpaydin, C.
+/// Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998, CC BY 4.0.
 #[cfg(feature = "digits")]
 pub fn digits() -> crate::idx::IdxDataset<&'static [u8]> {
     let images: &[u8] = include_bytes!("../data/digits-images.idx3-ubyte");
@@ -16,8 +16,8 @@ pub fn digits() -> crate::idx::IdxDataset<&'static [u8]> {
 
 /// The iris flowers: 150 samples of 4 measurements in cm (sepal length and width, petal length and width), 3 species.
 ///
-/// Source: R. A. Fisher, "The use of multiple measurements in taxonomic problems", 1936; UCI Machine Learning Repository, CC BY
-/// 4.0.
+/// Source: R. A. Fisher, "The use of multiple measurements in taxonomic problems", 1936; UCI Machine Learning
+/// Repository, CC BY 4.0.
 #[cfg(feature = "iris")]
 pub fn iris() -> crate::InMemory {
     use alloc::string::ToString;

@@ -20,7 +20,8 @@ mod files;
 #[cfg(feature = "std")]
 pub use files::{FileError, Folder, Options, Problem, read_folder, read_images, read_pair};
 
-/// What is wrong with the bytes of an IDX array. Offsets count from the first byte (of the unpacked data, if gzipped).
+/// What is wrong with the bytes of an IDX array. Offsets count from the first byte (of the unpacked data, if
+/// gzipped).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdxError {
@@ -192,8 +193,8 @@ const LABEL_RANKS: core::ops::RangeInclusive<usize> = 1..=1;
 
 /// Images and labels as IDX bytes: borrowed (`&[u8]`, in flash) or owned (`Vec<u8>`).
 ///
-/// Pixels are divided by `maximum` as they are written, so the data stays at a byte per pixel. Images of two axes have
-/// features of shape `[1, height, width]`, one channel; others keep their axes.
+/// Pixels are divided by `maximum` as they are written, so the data stays at a byte per pixel. Images of two axes
+/// have features of shape `[1, height, width]`, one channel; others keep their axes.
 #[derive(Clone, Copy, Debug)]
 pub struct IdxDataset<B> {
     images: B,

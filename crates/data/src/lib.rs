@@ -37,8 +37,8 @@
 //! | [`Batches`] | which samples make a batch; writes them where they are needed |
 //! | `Normalize` (`alloc`) | shift and scale per feature, fitted on the training part |
 //!
-//! Everything is a pure function of its arguments: a position (epoch, batch) is its own checkpoint, and the same seed gives
-//! the same order on every machine.
+//! Everything is a pure function of its arguments: a position (epoch, batch) is its own checkpoint, and the same seed
+//! gives the same order on every machine.
 #![no_std]
 #![forbid(unsafe_code)]
 

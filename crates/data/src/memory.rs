@@ -55,8 +55,8 @@ impl InMemory {
     /// Samples along the first axis of `features`, with one label below `classes` each.
     ///
     /// # Errors
-    /// [`Error::NoRows`], [`Error::NoFeatures`], [`Error::NonFinite`], [`Error::Length`] with more or fewer labels than samples,
-    /// [`Error::Label`].
+    /// [`Error::NoRows`], [`Error::NoFeatures`], [`Error::NonFinite`], [`Error::Length`] with more or fewer labels
+    /// than samples, [`Error::Label`].
     pub fn classification(
         features: Tensor<f32>,
         labels: Vec<u32>,
@@ -74,7 +74,8 @@ impl InMemory {
     /// Samples along the first axis of `features`, with the values along the first axis of `values`.
     ///
     /// # Errors
-    /// [`Error::NoRows`], [`Error::NoFeatures`], [`Error::NonFinite`], [`Error::Length`] with different numbers of samples.
+    /// [`Error::NoRows`], [`Error::NoFeatures`], [`Error::NonFinite`], [`Error::Length`] with different numbers of
+    /// samples.
     pub fn regression(features: Tensor<f32>, values: Tensor<f32>) -> Result<InMemory, Error> {
         let (rows, sample) = check_table(&features)?;
         let (value_rows, value_sample) = check_table(&values)?;

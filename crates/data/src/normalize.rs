@@ -8,9 +8,10 @@ use bantam_core::{Real, Shape};
 
 /// (x − shift) / scale for every feature.
 ///
-/// Features of very different sizes make the loss a narrow valley in which gradient descent creeps; after normalisation
-/// one learning rate fits all. The numbers are fitted on the **training part** and then applied to every part: a network
-/// is judged on data of which nothing was known, not even its mean. So there is no way to fit and apply in one go.
+/// Features of very different sizes make the loss a narrow valley in which gradient descent creeps; after
+/// normalisation one learning rate fits all. The numbers are fitted on the **training part** and then applied to
+/// every part: a network is judged on data of which nothing was known, not even its mean. So there is no way to fit
+/// and apply in one go.
 ///
 /// ```
 /// # #[cfg(feature = "iris")]
@@ -79,8 +80,8 @@ impl Normalize {
     /// Numbers that were fitted earlier, as a stored model has them.
     ///
     /// # Errors
-    /// [`Error::Length`] with different lengths; [`Error::NonFinite`] if a number is not finite or a scale is 0 (row 0
-    /// is the shift, row 1 the scale).
+    /// [`Error::Length`] with different lengths; [`Error::NonFinite`] if a number is not finite or a scale is 0 (row
+    /// 0 is the shift, row 1 the scale).
     pub fn from_parts(shift: Vec<f32>, scale: Vec<f32>) -> Result<Normalize, Error> {
         check_len("scales", shift.len(), scale.len())?;
         if let Some(column) = shift.iter().position(|x| !x.is_finite()) {

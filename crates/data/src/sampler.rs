@@ -41,19 +41,21 @@ impl Sampler for Shuffled {
     }
 }
 
-/// How often each half of the number is mixed into the other. Four rounds make a Feistel network look random (Luby and
-/// Rackoff, 1988); twice as many because the halves are small here.
+/// How often each half of the number is mixed into the other. Four rounds make a Feistel network look random (Luby
+/// and Rackoff, 1988); twice as many because the halves are small here.
 const ROUNDS: usize = 8;
 
-/// With halves of one bit, eight rounds leave some orders visibly more frequent than others; with two bits they do not.
+/// With halves of one bit, eight rounds leave some orders visibly more frequent than others; with two bits they do
+/// not.
 const LEAST_BITS: u32 = 4;
 
 /// A random permutation of 0..len, 40 bytes for any length: any position is computed in constant time.
 ///
-/// A Feistel network is a permutation of all numbers with a given number of bits, whatever its round function is: each round
-/// adds a hash of one half to the other, which can be undone. The smallest power of two that holds `len` is less than twice
-/// `len`, so when a number falls outside it is simply permuted again until it falls inside ("cycle walking", Black and
-/// Rogaway, 2002), after less than two tries on average (more for fewer than 9 samples, which are numbered with 4 bits).
+/// A Feistel network is a permutation of all numbers with a given number of bits, whatever its round function is:
+/// each round adds a hash of one half to the other, which can be undone. The smallest power of two that holds `len`
+/// is less than twice `len`, so when a number falls outside it is simply permuted again until it falls inside ("cycle
+/// walking", Black and Rogaway, 2002), after less than two tries on average (more for fewer than 9 samples, which are
+/// numbered with 4 bits).
 ///
 /// The values a key produces are part of the crate's promise.
 #[derive(Clone, Copy, Debug)]

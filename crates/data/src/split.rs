@@ -104,7 +104,8 @@ fn all_shuffled(len: usize, key: Key) -> Vec<Vec<usize>> {
     vec![rows]
 }
 
-/// Turns the samples of each part into a data set. Ascending order reads memory forward; shuffling is a sampler's work.
+/// Turns the samples of each part into a data set. Ascending order reads memory forward; shuffling is a sampler's
+/// work.
 fn subset<D: Dataset>(dataset: D, mut indices: Vec<usize>) -> Subset<D> {
     indices.sort_unstable();
     Subset { dataset, indices }
@@ -135,9 +136,9 @@ pub(crate) fn split<D: Dataset + Clone, const N: usize>(
         Split::InOrder(_) => vec![(0..rows).collect()],
     };
 
-    // The groups lie one after the other. A part's share of the group at start..end ends where the cumulative fraction of
-    // `end` rounds to, minus where that of `start` rounds to: each group is right to within one sample, and so is the
-    // total, because the roundings do not add up. A group that has enough samples leaves no part empty.
+    // The groups lie one after the other. A part's share of the group at start..end ends where the cumulative
+    // fraction of `end` rounds to, minus where that of `start` rounds to: each group is right to within one sample,
+    // and so is the total, because the roundings do not add up. A group that has enough samples leaves no part empty.
     let mut parts: [Vec<usize>; N] = core::array::from_fn(|_| Vec::new());
     let mut start = 0;
     for (class, group) in groups.iter().enumerate().filter(|(_, group)| !group.is_empty()) {
@@ -186,8 +187,8 @@ pub(crate) fn k_fold<D: Dataset + Clone>(
     let key = Key::new(seed, Purpose::Split);
     let groups = if stratified { by_class(&dataset, key)? } else { all_shuffled(rows, key) };
 
-    // Samples are dealt out like cards, each class going on where the last one stopped: no fold has more than one sample
-    // more than another, neither of a class nor in total.
+    // Samples are dealt out like cards, each class going on where the last one stopped: no fold has more than one
+    // sample more than another, neither of a class nor in total.
     let mut fold_of = vec![0; rows];
     let mut dealt = 0;
     for (class, group) in groups.iter().enumerate() {

@@ -185,7 +185,8 @@ proptest! {
             let x = column(&normal, c);
             let mean = x.iter().sum::<f64>() / n as f64;
             let deviation = (x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
-            // The shift is rounded to f32 by up to 2^-24 of 11000, divided by the scale; then each x by 2^-24 relative.
+            // The shift is rounded to f32 by up to 2^-24 of 11000, divided by the scale; then each x by 2^-24
+            // relative.
             let rounding = 11_000.0 * 2_f64.powi(-24) / f64::from(standard.scale()[c]) + 1e-6;
             prop_assert!(mean.abs() <= rounding, "mean {mean}");
             prop_assert!((deviation - 1.0).abs() <= 1e-5 || rounding > 1e-4, "deviation {deviation}");
@@ -238,8 +239,8 @@ fn generated_problems_are_balanced_seeded_and_where_they_should_be() {
         let (x, y) = if data.label(row) == Ok(0) { (p[0], p[1]) } else { (1.0 - p[0], 0.5 - p[1]) };
         assert!(((x * x + y * y) - 1.0).abs() < 1e-5 && y > -1e-5);
     }
-    // With noise the distance from the half circle has the standard deviation asked for, to within a tenth: five standard
-    // errors of 4000 numbers are 0.056.
+    // With noise the distance from the half circle has the standard deviation asked for, to within a tenth: five
+    // standard errors of 4000 numbers are 0.056.
     let noisy = moons(4000, 0.1, 6).unwrap();
     let clean = moons(4000, 0.0, 6).unwrap();
     let squares =

@@ -210,19 +210,41 @@ impl Window {
         scratch
     }
 
-    /// Where tap `index` (channel, ky, kx) lies, from the window's corner.
+    /// Where the taps from number `first` on lie, seen from the window's corner, in the order (channel, ky, kx).
     #[inline(always)]
-    fn tap(&self, index: usize) -> usize {
-        let (rest, kx) = (index / self.kernel[1], index % self.kernel[1]);
-        let (channel, ky) = (rest / self.kernel[0], rest % self.kernel[0]);
-        (channel * self.padded[0] + ky * self.dilation[0]) * self.padded[1] + kx * self.dilation[1]
+    fn taps_from(&self, first: usize) -> impl Iterator<Item = usize> {
+        let [height, width] = self.padded;
+        let [[rows, columns], [dy, dx]] = [self.kernel, self.dilation];
+        let (mut kx, mut ky) = (first % columns, first / columns % rows);
+        let mut at = first / columns / rows * height * width + ky * dy * width + kx * dx;
+        // Walking is cheaper than three divisions for each.
+        core::iter::from_fn(move || {
+            let place = at;
+            (kx, at) = (kx + 1, at + dx);
+            if kx == columns {
+                (kx, ky, at) = (0, ky + 1, at + dy * width - columns * dx);
+                if ky == rows {
+                    (ky, at) = (0, at + height * width - rows * dy * width);
+                }
+            }
+            Some(place)
+        })
     }
 
-    /// The corner of window `index`.
+    /// The corners of the windows from number `first` on.
     #[inline(always)]
-    fn pixel(&self, index: usize) -> usize {
-        let (y, x) = (index / self.out_width, index % self.out_width);
-        y * self.step[0] * self.padded[1] + x * self.step[1]
+    fn pixels(&self, first: usize) -> impl Iterator<Item = usize> {
+        let (out_width, down, right) = (self.out_width, self.step[0] * self.padded[1], self.step[1]);
+        let mut x = first % out_width;
+        let mut at = first / out_width * down + x * right;
+        core::iter::from_fn(move || {
+            let place = at;
+            (x, at) = (x + 1, at + right);
+            if x == out_width {
+                (x, at) = (0, at + down - out_width * right);
+            }
+            Some(place)
+        })
     }
 
     /// Number of taps over all channels.
@@ -253,23 +275,11 @@ impl<T: Element> Source<T> for TapsByPixels<'_, T> {
         most: usize,
         buffer: &mut [T],
     ) -> Panel<T> {
-        let offsets = Offsets::new(column, most, |pixel| self.window.pixel(pixel));
+        let offsets = Offsets::new(most, self.window.pixels(column));
         let padded = most.next_multiple_of(LANES);
-        let [tap_rows, tap_columns] = self.window.kernel;
-        // Walking over the taps is cheaper than a division for each.
-        let (mut at, mut kx) = (self.window.tap(depths.start), depths.start % tap_columns);
-        let mut ky = depths.start / tap_columns % tap_rows;
-        let [dy, dx] = self.window.dilation;
-        let [height, width] = self.window.padded;
-        for row in buffer[..depths.len() * padded].chunks_exact_mut(padded) {
-            offsets.gather(simd, &self.planes[at..], row);
-            (kx, at) = (kx + 1, at + dx);
-            if kx == tap_columns {
-                (kx, ky, at) = (0, ky + 1, at + dy * width - tap_columns * dx);
-            }
-            if ky == tap_rows {
-                (ky, at) = (0, at + height * width - tap_rows * dy * width);
-            }
+        let rows = buffer[..depths.len() * padded].chunks_exact_mut(padded);
+        for (row, tap) in rows.zip(self.window.taps_from(depths.start)) {
+            offsets.gather(simd, &self.planes[tap..], row);
         }
         Panel::copied(buffer, most)
     }
@@ -285,10 +295,11 @@ impl<T: Element> Source<T> for PixelsByTaps<'_, T> {
         most: usize,
         buffer: &mut [T],
     ) -> Panel<T> {
-        let offsets = Offsets::new(column, most, |tap| self.window.tap(tap));
+        let offsets = Offsets::new(most, self.window.taps_from(column));
         let padded = most.next_multiple_of(LANES);
-        for (pixel, row) in depths.clone().zip(buffer[..depths.len() * padded].chunks_exact_mut(padded)) {
-            offsets.gather(simd, &self.planes[self.window.pixel(pixel)..], row);
+        let rows = buffer[..depths.len() * padded].chunks_exact_mut(padded);
+        for (row, pixel) in rows.zip(self.window.pixels(depths.start)) {
+            offsets.gather(simd, &self.planes[pixel..], row);
         }
         Panel::copied(buffer, most)
     }
@@ -304,8 +315,11 @@ struct Offsets {
 
 impl Offsets {
     #[inline(always)]
-    fn new(column: usize, width: usize, offset: impl Fn(usize) -> usize) -> Offsets {
-        let at: [usize; TILE_COLUMNS] = core::array::from_fn(|j| offset(column + j.min(width - 1)));
+    fn new(width: usize, mut places: impl Iterator<Item = usize>) -> Offsets {
+        let mut at = [0; TILE_COLUMNS];
+        for (j, place) in places.by_ref().take(width).enumerate() {
+            at[j..].fill(place);
+        }
         let neighbours = core::array::from_fn(|v| {
             let eight = &at[v * LANES..][..LANES];
             eight.iter().enumerate().all(|(i, at)| *at == eight[0] + i)

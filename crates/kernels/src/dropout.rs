@@ -2,7 +2,7 @@
 
 use crate::elementwise::Span;
 use crate::parallel::GRAIN;
-use crate::simd::{Element, dispatch};
+use crate::simd::{Element, Simd, SimdOp, run};
 use bantam_core::Context;
 use bantam_core::random::Key;
 use rand_core::Rng;
@@ -20,35 +20,51 @@ pub fn dropout<T: Element>(cx: &Context<'_>, key: Key, rate: f32, span: Span<'_,
     let threshold = if rate < 1.0 { (rate * 4_294_967_296.0) as u32 } else { u32::MAX };
     let scale = if rate < 1.0 { T::from_f64(1.0 / (1.0 - rate.max(0.0))) } else { T::zero() };
     span.for_each_chunk(cx, GRAIN, |index, span| {
-        let start = index * GRAIN;
-        dispatch(cx, || {
-            let kept = |i: usize| {
-                if hash(keys, (start + i) as u64) >= threshold { scale } else { T::zero() }
-            };
-            match span {
-                Span::Separate(x, y) => {
-                    for (i, (x, y)) in x.iter().zip(y).enumerate() {
-                        *y = *x * kept(i);
-                    }
-                }
-                Span::InPlace(y) => {
-                    for (i, y) in y.iter_mut().enumerate() {
-                        *y *= kept(i);
-                    }
-                }
-            }
-        });
+        let start = index as u64 * GRAIN as u64;
+        run(cx, Dropout { keys, start, threshold, scale, span });
     });
 }
 
+/// One chunk, which does not cross a multiple of 2^32 elements.
+struct Dropout<'a, T> {
+    keys: [u32; 2],
+    start: u64,
+    threshold: u32,
+    scale: T,
+    span: Span<'a, T>,
+}
+
+impl<T: Element> SimdOp for Dropout<'_, T> {
+    type Output = ();
+
+    /// Plain loops: compilers turn them into vectors of 32-bit integers.
+    #[inline(always)]
+    fn eval<S: Simd>(self, _: S) {
+        let Dropout { keys, start, threshold, scale, span } = self;
+        let keys = [keys[0], keys[1].wrapping_add((start >> 32) as u32)];
+        let factor = |i: u32| {
+            if hash(keys, (start as u32).wrapping_add(i)) >= threshold { scale } else { T::zero() }
+        };
+        match span {
+            Span::Separate(x, y) => {
+                for (i, (x, y)) in (0..).zip(x.iter().zip(y)) {
+                    *y = *x * factor(i);
+                }
+            }
+            Span::InPlace(y) => {
+                for (i, y) in (0..).zip(y) {
+                    *y *= factor(i);
+                }
+            }
+        }
+    }
+}
+
 /// 32 random bits for a position: two keyed rounds of a bijective mixer with little bias (Wellons, "Prospecting for
-/// hash functions", 2018). 32-bit arithmetic only, and no lane depends on another.
+/// hash functions", 2018). 32-bit arithmetic only, and no position depends on another.
 #[inline(always)]
-fn hash(keys: [u32; 2], position: u64) -> u32 {
-    let mut h = position as u32 ^ keys[0];
-    h = mix(h);
-    h = h.wrapping_add(keys[1]).wrapping_add((position >> 32) as u32);
-    mix(h)
+fn hash(keys: [u32; 2], position: u32) -> u32 {
+    mix(mix(position ^ keys[0]).wrapping_add(keys[1]))
 }
 
 #[inline(always)]

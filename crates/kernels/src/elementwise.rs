@@ -71,28 +71,53 @@ impl<T: Element, F: MapFn<T>> SimdOp for MapOp<'_, T, F> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let f = self.f;
         match self.span {
-            Span::Separate(x, y) => {
-                let (x, x_tail) = x.as_chunks::<LANES>();
-                let (y, y_tail) = y.as_chunks_mut::<LANES>();
-                for (x, y) in x.iter().zip(y) {
-                    f.apply(simd, T::Vector::load(simd, x)).store(y);
-                }
-                if !y_tail.is_empty() {
-                    f.apply(simd, T::Vector::load_partial(simd, x_tail, T::zero())).store_partial(y_tail);
-                }
-            }
-            Span::InPlace(y) => {
-                let (y, tail) = y.as_chunks_mut::<LANES>();
-                for y in y {
-                    f.apply(simd, T::Vector::load(simd, y)).store(y);
-                }
-                if !tail.is_empty() {
-                    f.apply(simd, T::Vector::load_partial(simd, tail, T::zero())).store_partial(tail);
-                }
-            }
+            Span::Separate(x, y) => map_slice(simd, self.f, x, y),
+            Span::InPlace(y) => map_slice_in_place(simd, self.f, y),
         }
+    }
+}
+
+// The loops below take functions as types with an `apply` that is always inlined and not as closures: a closure is not
+// compiled for the level's instructions until it is inlined, and a long one is not.
+
+/// y = f(x) on the calling thread.
+#[inline(always)]
+pub(crate) fn map_slice<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: &[T], y: &mut [T]) {
+    let (x, x_tail) = x.as_chunks::<LANES>();
+    let (y, y_tail) = y.as_chunks_mut::<LANES>();
+    for (x, y) in x.iter().zip(y) {
+        f.apply(simd, T::Vector::load(simd, x)).store(y);
+    }
+    if !y_tail.is_empty() {
+        f.apply(simd, T::Vector::load_partial(simd, x_tail, T::zero())).store_partial(y_tail);
+    }
+}
+
+/// y = f(y) on the calling thread.
+#[inline(always)]
+pub(crate) fn map_slice_in_place<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, y: &mut [T]) {
+    let (y, tail) = y.as_chunks_mut::<LANES>();
+    for y in y {
+        f.apply(simd, T::Vector::load(simd, y)).store(y);
+    }
+    if !tail.is_empty() {
+        f.apply(simd, T::Vector::load_partial(simd, tail, T::zero())).store_partial(tail);
+    }
+}
+
+/// out = f(a, b) on the calling thread.
+#[inline(always)]
+pub(crate) fn zip_slices<T: Element, S: Simd>(simd: S, f: impl ZipFn<T>, a: &[T], b: &[T], out: &mut [T]) {
+    let (a, a_tail) = a.as_chunks::<LANES>();
+    let (b, b_tail) = b.as_chunks::<LANES>();
+    let (out, out_tail) = out.as_chunks_mut::<LANES>();
+    for ((a, b), out) in a.iter().zip(b).zip(out) {
+        f.apply(simd, T::Vector::load(simd, a), T::Vector::load(simd, b)).store(out);
+    }
+    if !out_tail.is_empty() {
+        let a = T::Vector::load_partial(simd, a_tail, T::zero());
+        f.apply(simd, a, T::Vector::load_partial(simd, b_tail, T::zero())).store_partial(out_tail);
     }
 }
 

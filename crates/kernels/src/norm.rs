@@ -1,8 +1,13 @@
 //! Normalisation with statistics per channel, and its gradient.
+//!
+//! With inner > 1 a vector holds elements of one channel, with inner = 1 it holds one element of each of eight channels.
 
+use crate::gemm::{load, store};
+use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::Element;
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
+use core::ops::Range;
 
 /// The shape [batch, channels, inner] of what is normalised; statistics are per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,19 +27,160 @@ impl NormShape {
         self.batch * self.channels * self.inner
     }
 
-    /// The elements of one channel, by their index.
-    fn channel(&self, channel: usize) -> impl Iterator<Item = usize> {
-        let NormShape { batch, channels, inner } = *self;
-        (0..batch).flat_map(move |sample| {
-            let start = (sample * channels + channel) * inner;
-            start..start + inner
-        })
+    /// Elements that lie together and belong to one channel, or to all channels in turn if `inner` is 1.
+    fn line(&self) -> usize {
+        if self.inner == 1 { self.channels } else { self.inner }
+    }
+
+    /// Channels per task: of eight, so that with inner = 1 tasks share no vector.
+    fn channels_per_task(&self) -> usize {
+        (GRAIN / (self.batch * self.inner).max(1)).max(1).next_multiple_of(LANES)
     }
 }
 
+/// What is summed over each channel.
+trait Term<T: Element>: Copy + Sync {
+    /// Adds a term to each of two sums, from elements of x and dy and the channel's mean and rstd.
+    fn add<S: Simd>(self, sums: [T::Vector<S>; 2], values: [T::Vector<S>; 4]) -> [T::Vector<S>; 2];
+}
+
+/// Σ x.
+#[derive(Clone, Copy)]
+struct Value;
+
+impl<T: Element> Term<T> for Value {
+    #[inline(always)]
+    fn add<S: Simd>(self, [sum, unused]: [T::Vector<S>; 2], [x, ..]: [T::Vector<S>; 4]) -> [T::Vector<S>; 2] {
+        [sum + x, unused]
+    }
+}
+
+/// Σ (x − mean)².
+#[derive(Clone, Copy)]
+struct Deviation;
+
+impl<T: Element> Term<T> for Deviation {
+    #[inline(always)]
+    fn add<S: Simd>(
+        self,
+        [sum, unused]: [T::Vector<S>; 2],
+        [x, _, mean, _]: [T::Vector<S>; 4],
+    ) -> [T::Vector<S>; 2] {
+        let deviation = x - mean;
+        [deviation.mul_add(deviation, sum), unused]
+    }
+}
+
+/// Σ dy and Σ dy·x̂.
+#[derive(Clone, Copy)]
+struct Gradient;
+
+impl<T: Element> Term<T> for Gradient {
+    #[inline(always)]
+    fn add<S: Simd>(
+        self,
+        [sum, weighted]: [T::Vector<S>; 2],
+        [x, dy, mean, rstd]: [T::Vector<S>; 4],
+    ) -> [T::Vector<S>; 2] {
+        [sum + dy, dy.mul_add((x - mean) * rstd, weighted)]
+    }
+}
+
+/// The two sums of a [`Term`] over some channels.
+struct Sums<'a, 'b, T, F> {
+    shape: NormShape,
+    term: F,
+    x: &'a [T],
+    dy: &'a [T],
+    /// Mean and rstd of all channels; empty if the term does not ask.
+    parameters: [&'a [T]; 2],
+    channels: Range<usize>,
+    /// Of `channels`.
+    first: &'b mut [T],
+    /// Of `channels`, or empty.
+    second: &'b mut [T],
+}
+
+impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Sums { shape, term, x, dy, parameters, channels, first, second } = self;
+        let NormShape { batch, channels: all, inner } = shape;
+        let zero = T::Vector::splat(simd, T::zero());
+        let mut start = channels.start;
+        while start < channels.end {
+            let end = if inner == 1 { channels.end.min(start + LANES) } else { start + 1 };
+            let at = start - channels.start..end - channels.start;
+            let mut totals = [zero; 2];
+            if inner == 1 {
+                let [mean, rstd] = parameters.map(|p| p.get(start..end).map_or(zero, |p| load(simd, p)));
+                for sample in 0..batch {
+                    let range = sample * all + start..sample * all + end;
+                    totals =
+                        term.add(totals, [load(simd, &x[range.clone()]), load(simd, &dy[range]), mean, rstd]);
+                }
+            } else {
+                let [mean, rstd] =
+                    parameters.map(|p| p.get(start).map_or(zero, |p| T::Vector::splat(simd, *p)));
+                for sample in 0..batch {
+                    let from = (sample * all + start) * inner;
+                    let (x, x_tail) = x[from..from + inner].as_chunks::<LANES>();
+                    let (dy, dy_tail) = dy[from..from + inner].as_chunks::<LANES>();
+                    let mut sums = [zero; 2];
+                    for (x, dy) in x.iter().zip(dy) {
+                        sums =
+                            term.add(sums, [T::Vector::load(simd, x), T::Vector::load(simd, dy), mean, rstd]);
+                    }
+                    if !x_tail.is_empty() {
+                        // Beyond the end x is its mean and dy is 0: they add nothing.
+                        let x = T::Vector::load_partial(simd, x_tail, mean.to_array()[0]);
+                        sums = term.add(sums, [x, load(simd, dy_tail), mean, rstd]);
+                    }
+                    let total = sums.map(|sums| T::Vector::splat(simd, sums.tree(|a, b| a + b)));
+                    totals = [totals[0] + total[0], totals[1] + total[1]];
+                }
+            }
+            store(totals[0], &mut first[at.clone()]);
+            if let Some(second) = second.get_mut(at) {
+                store(totals[1], second);
+            }
+            start = end;
+        }
+    }
+}
+
+/// Runs a [`Term`] over all channels.
+#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
+fn sums<T: Element>(
+    cx: &Context<'_>,
+    shape: &NormShape,
+    term: impl Term<T>,
+    x: &[T],
+    dy: &[T],
+    parameters: [&[T]; 2],
+    first: &mut [T],
+    second: &mut [T],
+) {
+    let chunk = shape.channels_per_task();
+    let pair = !second.is_empty();
+    let (first, second) = (Parts::new(first), Parts::new(second));
+    for_each_task(cx, shape.channels.div_ceil(chunk), |task| {
+        let channels = task * chunk..shape.channels.min((task + 1) * chunk);
+        let (start, len) = (channels.start, channels.len());
+        // SAFETY: tasks have different channels; an empty range is nobody's.
+        let (first, second) =
+            unsafe { (first.range(start, len), if pair { second.range(start, len) } else { &mut [] }) };
+        run(cx, Sums { shape: *shape, term, x, dy, parameters, channels, first, second });
+    });
+}
+
 /// Mean and biased variance (divided by the count) of each channel, in two passes.
+///
+/// Of each sample the elements of a channel are added in eight lanes, and the samples in order.
 pub fn norm_statistics<T: Element>(
-    _cx: &Context<'_>,
+    cx: &Context<'_>,
     shape: &NormShape,
     x: &[T],
     mean: &mut [T],
@@ -42,17 +188,16 @@ pub fn norm_statistics<T: Element>(
 ) {
     require(x.len() == shape.len() && mean.len() == shape.channels && variance.len() == shape.channels);
     let count = T::from_f64((shape.batch * shape.inner) as f64);
-    for (channel, (mean, variance)) in mean.iter_mut().zip(variance).enumerate() {
-        *mean = shape.channel(channel).fold(T::zero(), |sum, i| sum + x[i]) / count;
-        let square = |i: usize| (x[i] - *mean) * (x[i] - *mean);
-        *variance = shape.channel(channel).fold(T::zero(), |sum, i| sum + square(i)) / count;
-    }
+    sums(cx, shape, Value, x, x, [&[], &[]], mean, &mut []);
+    mean.iter_mut().for_each(|mean| *mean /= count);
+    sums(cx, shape, Deviation, x, x, [mean, &[]], variance, &mut []);
+    variance.iter_mut().for_each(|variance| *variance /= count);
 }
 
-/// y = (x − mean) · rstd · gamma + beta, channel by channel; `rstd` is 1 / √(variance + ε).
+/// y = (x − mean) · (rstd · gamma) + beta, channel by channel; `rstd` is 1 / √(variance + ε).
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn norm_apply<T: Element>(
-    _cx: &Context<'_>,
+    cx: &Context<'_>,
     shape: &NormShape,
     x: &[T],
     mean: &[T],
@@ -62,19 +207,15 @@ pub fn norm_apply<T: Element>(
     y: &mut [T],
 ) {
     require(x.len() == shape.len() && y.len() == x.len());
-    for channel in 0..shape.channels {
-        let scale = rstd[channel] * gamma[channel];
-        for i in shape.channel(channel) {
-            y[i] = (x[i] - mean[channel]) * scale + beta[channel];
-        }
-    }
+    require([mean, rstd, gamma, beta].iter().all(|p| p.len() == shape.channels));
+    lines(cx, shape, Apply, x, x, [mean, rstd, gamma, beta, beta, beta], y);
 }
 
-/// The gradients of gain and shift, with x̂ = (x − mean) · rstd: dgamma = Σ dy·x̂, dbeta = Σ dy over each channel. The
+/// The gradients of gain and shift, with x̂ = (x − mean) · rstd: dgamma = Σ dy·x̂ and dbeta = Σ dy over each channel. The
 /// gradient of the input needs both sums too.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn norm_backward_affine<T: Element>(
-    _cx: &Context<'_>,
+    cx: &Context<'_>,
     shape: &NormShape,
     x: &[T],
     mean: &[T],
@@ -84,19 +225,16 @@ pub fn norm_backward_affine<T: Element>(
     dbeta: &mut [T],
 ) {
     require(x.len() == shape.len() && dy.len() == x.len());
-    for channel in 0..shape.channels {
-        let normal = |i: usize| (x[i] - mean[channel]) * rstd[channel];
-        dbeta[channel] = shape.channel(channel).fold(T::zero(), |sum, i| sum + dy[i]);
-        dgamma[channel] = shape.channel(channel).fold(T::zero(), |sum, i| sum + dy[i] * normal(i));
-    }
+    require([mean, rstd, &*dgamma, &*dbeta].iter().all(|p| p.len() == shape.channels));
+    sums(cx, shape, Gradient, x, dy, [mean, rstd], dbeta, dgamma);
 }
 
 /// The gradient of the input through statistics and normalisation together, with n elements per channel:
-/// dx = gamma · rstd / n · (n·dy − dbeta − x̂·dgamma) (Ioffe and Szegedy, 2015), from the sums that
+/// dx = gamma · rstd · (dy − dbeta / n − x̂ · dgamma / n) (Ioffe and Szegedy, 2015), from the sums that
 /// [`norm_backward_affine`] gives.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn norm_backward_input<T: Element>(
-    _cx: &Context<'_>,
+    cx: &Context<'_>,
     shape: &NormShape,
     x: &[T],
     mean: &[T],
@@ -108,12 +246,105 @@ pub fn norm_backward_input<T: Element>(
     dx: &mut [T],
 ) {
     require(x.len() == shape.len() && dy.len() == x.len() && dx.len() == x.len());
+    require([mean, rstd, gamma, dgamma, dbeta].iter().all(|p| p.len() == shape.channels));
     let count = T::from_f64((shape.batch * shape.inner) as f64);
-    for channel in 0..shape.channels {
-        let normal = |i: usize| (x[i] - mean[channel]) * rstd[channel];
-        let scale = gamma[channel] * rstd[channel];
-        for i in shape.channel(channel) {
-            dx[i] = scale * (dy[i] - dbeta[channel] / count - normal(i) * (dgamma[channel] / count));
+    lines(cx, shape, InputGradient(T::one() / count), x, dy, [mean, rstd, gamma, gamma, dbeta, dgamma], dx);
+}
+
+/// A function of two elements and up to six parameters of their channel.
+trait LineFn<T: Element>: Copy + Sync {
+    fn apply<S: Simd>(
+        self,
+        simd: S,
+        x: T::Vector<S>,
+        other: T::Vector<S>,
+        parameters: [T::Vector<S>; 6],
+    ) -> T::Vector<S>;
+}
+
+#[derive(Clone, Copy)]
+struct Apply;
+
+impl<T: Element> LineFn<T> for Apply {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        self,
+        _: S,
+        x: T::Vector<S>,
+        _: T::Vector<S>,
+        [mean, rstd, gamma, beta, ..]: [T::Vector<S>; 6],
+    ) -> T::Vector<S> {
+        (x - mean).mul_add(rstd * gamma, beta)
+    }
+}
+
+/// With 1 / n.
+#[derive(Clone, Copy)]
+struct InputGradient<T>(T);
+
+impl<T: Element> LineFn<T> for InputGradient<T> {
+    #[inline(always)]
+    fn apply<S: Simd>(
+        self,
+        simd: S,
+        x: T::Vector<S>,
+        dy: T::Vector<S>,
+        [mean, rstd, gamma, _, dbeta, dgamma]: [T::Vector<S>; 6],
+    ) -> T::Vector<S> {
+        let share = T::Vector::splat(simd, self.0);
+        let normal = (x - mean) * rstd;
+        (gamma * rstd) * (dy - dbeta * share - normal * (dgamma * share))
+    }
+}
+
+/// out = f(x, other, parameters of the channel).
+fn lines<T: Element>(
+    cx: &Context<'_>,
+    shape: &NormShape,
+    f: impl LineFn<T>,
+    x: &[T],
+    other: &[T],
+    parameters: [&[T]; 6],
+    out: &mut [T],
+) {
+    let line = shape.line().max(1);
+    let chunk = (GRAIN / line).max(1);
+    for_each_chunk(cx, out, chunk * line, |task, out| {
+        let range = task * chunk * line..task * chunk * line + out.len();
+        let (x, other) = (&x[range.clone()], &other[range]);
+        run(cx, Lines { shape: *shape, f, first: task * chunk, x, other, parameters, out });
+    });
+}
+
+struct Lines<'a, 'b, T, F> {
+    shape: NormShape,
+    f: F,
+    /// The number of the first line.
+    first: usize,
+    x: &'a [T],
+    other: &'a [T],
+    parameters: [&'a [T]; 6],
+    out: &'b mut [T],
+}
+
+impl<T: Element, F: LineFn<T>> SimdOp for Lines<'_, '_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Lines { shape, f, first, x, other, parameters, out } = self;
+        let line = shape.line().max(1);
+        let lines = x.chunks_exact(line).zip(other.chunks_exact(line)).zip(out.chunks_exact_mut(line));
+        for (i, ((x, other), out)) in lines.enumerate() {
+            let channel = (first + i) % shape.channels;
+            let mut constants = parameters.map(|p| T::Vector::splat(simd, p[channel]));
+            let eights = x.chunks(LANES).zip(other.chunks(LANES)).zip(out.chunks_mut(LANES));
+            for (i, ((x, other), out)) in eights.enumerate() {
+                if shape.inner == 1 {
+                    constants = parameters.map(|p| load(simd, &p[i * LANES..][..x.len()]));
+                }
+                store(f.apply(simd, load(simd, x), load(simd, other), constants), out);
+            }
         }
     }
 }

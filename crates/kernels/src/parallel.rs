@@ -34,7 +34,8 @@ pub fn for_each_chunk<T: Send>(
     });
 }
 
-/// As [`for_each_chunk`] for several slices that are cut at the same places: calls `task(chunks)` with one chunk of each.
+/// As [`for_each_chunk`] for several slices that are cut at the same places: calls `task(chunks)` with one chunk of
+/// each.
 ///
 /// All slices must have the same length.
 pub fn for_each_chunk_of<T: Send, const N: usize>(
@@ -49,8 +50,8 @@ pub fn for_each_chunk_of<T: Send, const N: usize>(
     let slices = slices.map(Parts::new);
     for_each_task(cx, len.div_ceil(chunk), |index| {
         let start = index * chunk;
-        // SAFETY: the slices are borrowed mutably, so they do not overlap each other; task numbers differ, so the ranges
-        // of one slice are disjoint; each task number is run once.
+        // SAFETY: the slices are borrowed mutably, so they do not overlap each other; task numbers differ, so the
+        // ranges of one slice are disjoint; each task number is run once.
         task(slices.each_ref().map(|parts| unsafe { parts.range(start, chunk.min(len - start)) }));
     });
 }

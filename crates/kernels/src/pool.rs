@@ -3,7 +3,7 @@
 use crate::conv::out_len;
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::require;
-use crate::simd::Element;
+use crate::simd::{Element, Simd, SimdOp, run};
 use bantam_core::Context;
 use core::ops::Range;
 
@@ -95,25 +95,124 @@ pub fn max_pool_argmax<T: Element>(cx: &Context<'_>, shape: &PoolShape, x: &[T],
     let (plane, out_plane) = (shape.height * shape.width, shape.out_height() * shape.out_width());
     let planes = shape.planes_per_task();
     for_each_chunk(cx, index, planes * out_plane, |task, index| {
-        for (i, index) in index.chunks_exact_mut(out_plane).enumerate() {
-            let x = &x[(task * planes + i) * plane..][..plane];
-            shape.for_each_output(|out, rows, columns, out_y, out_x| {
-                let mut best = None;
-                for tap_y in rows {
-                    let row = &x[shape.at(out_y, tap_y, 0) * shape.width..];
-                    for tap_x in columns.clone() {
-                        let x = row[shape.at(out_x, tap_x, 1)];
-                        if best.is_none_or(|(greatest, _): (T, usize)| {
-                            !greatest.is_nan() && (x > greatest || x.is_nan())
-                        }) {
-                            best = Some((x, tap_y * shape.kernel[1] + tap_x));
-                        }
+        let x = &x[task * planes * plane..][..index.len() / out_plane * plane];
+        run(cx, Argmax { shape, x, index });
+    });
+}
+
+/// Whole planes of one task.
+struct Argmax<'a, 'b, T> {
+    shape: &'a PoolShape,
+    x: &'a [T],
+    index: &'b mut [u8],
+}
+
+impl<T: Element> SimdOp for Argmax<'_, '_, T> {
+    type Output = ();
+
+    /// Plain loops over outputs, tap by tap, that compilers turn into vectors; the usual strides are constants for it.
+    #[inline(always)]
+    fn eval<S: Simd>(self, _: S) {
+        let Argmax { shape, x, index } = self;
+        let (plane, out_width) = (shape.height * shape.width, shape.out_width());
+        let planes = x.chunks_exact(plane).zip(index.chunks_exact_mut(shape.out_height() * out_width));
+        for (x, index) in planes {
+            for (out_y, index) in index.chunks_exact_mut(out_width).enumerate() {
+                for (i, index) in index.chunks_mut(STRIP).enumerate() {
+                    let strip = i * STRIP..i * STRIP + index.len();
+                    match shape.stride[1] {
+                        1 => shape.argmax_strip(x, out_y, strip, index, 1),
+                        2 => shape.argmax_strip(x, out_y, strip, index, 2),
+                        stride => shape.argmax_strip(x, out_y, strip, index, stride),
                     }
                 }
-                index[out] = best.map_or(0, |(_, tap)| tap as u8);
-            });
+            }
         }
-    });
+    }
+}
+
+/// Outputs of a row that are computed together.
+const STRIP: usize = 32;
+
+impl PoolShape {
+    /// The outputs of a row whose tap `tap` lies inside the input.
+    #[inline(always)]
+    fn outputs(&self, tap: usize, stride: usize) -> Range<usize> {
+        let (before, after) = (self.padding[1], self.width + self.padding[1]);
+        let at = tap * self.dilation[1];
+        before.saturating_sub(at).div_ceil(stride)..after.saturating_sub(at).div_ceil(stride)
+    }
+
+    /// The indices for the outputs `strip` of row `out_y`; `stride` is the horizontal one.
+    #[inline(always)]
+    fn argmax_strip<T: Element>(
+        &self,
+        x: &[T],
+        out_y: usize,
+        strip: Range<usize>,
+        index: &mut [u8],
+        stride: usize,
+    ) {
+        let mut best = [T::neg_infinity(); STRIP];
+        let mut taken = [0_u32; STRIP];
+        let rows = self.taps(out_y, 0);
+        if !rows.is_empty() {
+            // If nothing is greater than −∞, the first tap that is inside.
+            for (taken, out_x) in taken.iter_mut().zip(strip.clone()) {
+                let columns = self.taps(out_x, 1);
+                *taken =
+                    if columns.is_empty() { 0 } else { rows.start * self.kernel[1] + columns.start } as u32;
+            }
+        }
+        for tap_y in rows {
+            let row = &x[self.at(out_y, tap_y, 0) * self.width..][..self.width];
+            for tap_x in 0..self.kernel[1] {
+                let outputs = self.outputs(tap_x, stride);
+                let (first, last) = (outputs.start.max(strip.start), outputs.end.min(strip.end));
+                if first >= last {
+                    continue;
+                }
+                let tap = (tap_y * self.kernel[1] + tap_x) as u32;
+                let row = &row[self.at(first, tap_x, 1)..];
+                let outputs = first - strip.start..last - strip.start;
+                let best = best[outputs.clone()].iter_mut().zip(&mut taken[outputs]);
+                for ((best, taken), x) in best.zip(row.iter().step_by(stride)) {
+                    let take = (*x > *best) | (x.is_nan() & !best.is_nan());
+                    *best = if take { *x } else { *best };
+                    *taken = if take { tap } else { *taken };
+                }
+            }
+        }
+        for (index, taken) in index.iter_mut().zip(taken) {
+            *index = taken as u8;
+        }
+    }
+
+    /// Calls `f(output index, input index)` for every output of a plane whose named element is inside the input.
+    #[inline(always)]
+    fn for_each_selected(&self, index: &[u8], mut f: impl FnMut(usize, usize)) {
+        let (out_height, out_width, columns) = (self.out_height(), self.out_width(), self.kernel[1] as u32);
+        let inside = |at: usize, tap: u32, axis: usize, len: usize| {
+            (at + tap as usize * self.dilation[axis]).checked_sub(self.padding[axis]).filter(|at| *at < len)
+        };
+        for out_y in 0..out_height {
+            for out_x in 0..out_width {
+                let out = out_y * out_width + out_x;
+                let tap = u32::from(index[out]);
+                // A division by a constant is a multiplication.
+                let (tap_y, tap_x) = match columns {
+                    2 => (tap / 2, tap % 2),
+                    3 => (tap / 3, tap % 3),
+                    _ => (tap / columns, tap % columns),
+                };
+                let y = inside(out_y * self.stride[0], tap_y, 0, self.height);
+                let x = inside(out_x * self.stride[1], tap_x, 1, self.width);
+                if let (Some(y), Some(x)) = (y, x) {
+                    f(out, y * self.width + x);
+                }
+            }
+        }
+    }
 }
 
 /// y = the element of `x` that `index` names in each window: linear in `x`. A named element outside the input is 0.
@@ -122,35 +221,17 @@ pub fn max_pool_select<T: Element>(cx: &Context<'_>, shape: &PoolShape, x: &[T],
     let (plane, out_plane) = (shape.height * shape.width, shape.out_height() * shape.out_width());
     let planes = shape.planes_per_task();
     for_each_chunk(cx, y, planes * out_plane, |task, y| {
+        y.fill(T::zero());
         for (i, y) in y.chunks_exact_mut(out_plane).enumerate() {
-            let plane_index = task * planes + i;
-            let x = &x[plane_index * plane..][..plane];
-            let index = &index[plane_index * out_plane..][..out_plane];
-            for ((at, y), index) in y.iter_mut().enumerate().zip(index) {
-                *y = shape.selected(at, *index).map_or(T::zero(), |at| x[at]);
-            }
+            let at = task * planes + i;
+            let x = &x[at * plane..][..plane];
+            shape.for_each_selected(&index[at * out_plane..][..out_plane], |out, input| y[out] = x[input]);
         }
     });
 }
 
-impl PoolShape {
-    /// The place in the input plane that `index` names for the output at `out`, if it is inside.
-    #[inline(always)]
-    fn selected(&self, out: usize, index: u8) -> Option<usize> {
-        let out_width = self.out_width();
-        let tap = [usize::from(index) / self.kernel[1], usize::from(index) % self.kernel[1]];
-        let at = |axis: usize, out: usize, len: usize| {
-            (out * self.stride[axis] + tap[axis] * self.dilation[axis])
-                .checked_sub(self.padding[axis])
-                .filter(|at| *at < len)
-        };
-        let (y, x) = (at(0, out / out_width, self.height)?, at(1, out % out_width, self.width)?);
-        Some(y * self.width + x)
-    }
-}
-
-/// The transpose of [`max_pool_select`]: adds each element of `dy` to the element of `dx` that `index` names. `dx`
-/// starts from 0, or from what it holds if `accumulate`.
+/// The transpose of [`max_pool_select`]: adds each element of `dy` to the element of `dx` that `index` names, in order.
+/// `dx` starts from 0, or from what it holds if `accumulate`.
 pub fn max_pool_scatter<T: Element>(
     cx: &Context<'_>,
     shape: &PoolShape,
@@ -167,13 +248,9 @@ pub fn max_pool_scatter<T: Element>(
             dx.fill(T::zero());
         }
         for (i, dx) in dx.chunks_exact_mut(plane).enumerate() {
-            let start = (task * planes + i) * out_plane;
-            let outputs = dy[start..][..out_plane].iter().zip(&index[start..][..out_plane]);
-            for (out, (dy, index)) in outputs.enumerate() {
-                if let Some(at) = shape.selected(out, *index) {
-                    dx[at] += *dy;
-                }
-            }
+            let at = (task * planes + i) * out_plane;
+            let dy = &dy[at..][..out_plane];
+            shape.for_each_selected(&index[at..][..out_plane], |out, input| dx[input] += dy[out]);
         }
     });
 }

@@ -21,16 +21,16 @@ pub enum Reduce {
 }
 
 /// An associative way to join two numbers, and what it starts from.
-trait Join<T: Element>: Copy + Sync {
+pub(crate) trait Join<T: Element>: Copy + Sync {
     fn start(self) -> T;
     fn join<S: Simd>(self, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S>;
     fn join_one(self, a: T, b: T) -> T;
 }
 
 #[derive(Clone, Copy)]
-struct Sum;
+pub(crate) struct Sum;
 #[derive(Clone, Copy)]
-struct Max;
+pub(crate) struct Max;
 #[derive(Clone, Copy)]
 struct Min;
 #[derive(Clone, Copy)]
@@ -154,7 +154,7 @@ impl<T: Element> Axis<'_, T> {
             });
         } else {
             // Columns are independent: a task takes some of them, or some whole outer blocks.
-            let width = (GRAIN / n.max(1)).max(LANES).next_multiple_of(LANES).min(inner);
+            let width = (GRAIN / n.max(1)).next_multiple_of(STRIP).min(inner);
             let per_outer = inner.div_ceil(width.max(1));
             let outer = out.len().checked_div(inner).unwrap_or(0);
             let parts = Parts::new(out);
@@ -203,17 +203,22 @@ impl<T: Element, J: Join<T>> SimdOp for Row<'_, T, J> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> T {
-        let join = self.join;
-        let (chunks, tail) = self.x.as_chunks::<LANES>();
-        let mut lanes = T::Vector::splat(simd, join.start());
-        for x in chunks {
-            lanes = join.join::<S>(lanes, T::Vector::load(simd, x));
-        }
-        if !tail.is_empty() {
-            lanes = join.join::<S>(lanes, T::Vector::load_partial(simd, tail, join.start()));
-        }
-        lanes.tree(|a, b| join.join_one(a, b))
+        fold_row(simd, self.x, self.join)
     }
+}
+
+/// Joins the elements of a row on the calling thread: element i in lane i mod 8, and the lanes by their tree.
+#[inline(always)]
+pub(crate) fn fold_row<T: Element, S: Simd>(simd: S, x: &[T], join: impl Join<T>) -> T {
+    let (chunks, tail) = x.as_chunks::<LANES>();
+    let mut lanes = T::Vector::splat(simd, join.start());
+    for x in chunks {
+        lanes = join.join::<S>(lanes, T::Vector::load(simd, x));
+    }
+    if !tail.is_empty() {
+        lanes = join.join::<S>(lanes, T::Vector::load_partial(simd, tail, join.start()));
+    }
+    lanes.tree(|a, b| join.join_one(a, b))
 }
 
 struct Columns<'a, 'b, T, J, F> {
@@ -232,23 +237,31 @@ impl<T: Element, J: Join<T>, F: Fn(T, &mut T)> SimdOp for Columns<'_, '_, T, J, 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let Columns { x, n, inner, column, out, join, finish } = self;
-        for (i, out) in out.chunks_mut(LANES).enumerate() {
-            let start = column + i * LANES;
-            let mut lanes = T::Vector::splat(simd, join.start());
+        // A strip of columns at a time: rows are read in long pieces, and the strip stays in the first-level cache.
+        for (i, out) in out.chunks_mut(STRIP).enumerate() {
+            let start = column + i * STRIP;
+            let mut sums = [join.start(); STRIP];
+            let sums = &mut sums[..out.len()];
             for row in 0..n {
                 let line = &x[row * inner + start..][..out.len()];
-                let line = match line.first_chunk() {
-                    Some(line) => T::Vector::load(simd, line),
-                    None => T::Vector::load_partial(simd, line, join.start()),
-                };
-                lanes = join.join::<S>(lanes, line);
+                let (eights, tail) = sums.as_chunks_mut::<LANES>();
+                let (line, line_tail) = line.as_chunks::<LANES>();
+                for (sums, line) in eights.iter_mut().zip(line) {
+                    join.join::<S>(T::Vector::load(simd, sums), T::Vector::load(simd, line)).store(sums);
+                }
+                for (sum, x) in tail.iter_mut().zip(line_tail) {
+                    *sum = join.join_one(*sum, *x);
+                }
             }
-            for (out, lane) in out.iter_mut().zip(lanes.to_array()) {
-                finish(lane, out);
+            for (out, sum) in out.iter_mut().zip(sums) {
+                finish(*sum, out);
             }
         }
     }
 }
+
+/// Columns that are reduced together.
+const STRIP: usize = 128;
 
 /// The index of the first greatest element along the middle axis of `x`, shape [outer, n, inner], into `out`, shape
 /// [outer, inner]. The first NaN counts as the greatest; 0 if `n` is 0.

@@ -1,7 +1,9 @@
 //! Softmax, log-softmax and cross-entropy over the rows of a matrix, with their gradients.
 
-use crate::elementwise::Span;
+use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
+use crate::elementwise::{MapFn, Span, ZipFn, map_slice, map_slice_in_place, zip_slices};
 use crate::parallel::{GRAIN, for_each_chunk};
+use crate::reduce::{Max, Sum, fold_row};
 use crate::require;
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
@@ -40,78 +42,69 @@ impl<T: Element> SimdOp for SoftmaxOp<'_, T> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let y = match self.span {
-            Span::InPlace(y) => y,
+        let columns = self.columns.max(1);
+        match self.span {
             Span::Separate(x, y) => {
-                y.copy_from_slice(x);
-                y
+                for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
+                    y.copy_from_slice(x);
+                    softmax_row(simd, y, self.logarithm);
+                }
             }
-        };
-        for row in y.chunks_exact_mut(self.columns.max(1)) {
-            let max = greatest(simd, row);
-            if self.logarithm {
-                let shift = max + ln(simd, sum_of_exp(simd, row, max));
-                each(simd, row, |x| x - T::Vector::splat(simd, shift));
-            } else {
-                each(simd, row, |x| T::exp_lanes(simd, x - T::Vector::splat(simd, max)));
-                let sum = T::Vector::splat(simd, sum(simd, row));
-                each(simd, row, |x| x / sum);
+            Span::InPlace(y) => {
+                y.chunks_exact_mut(columns).for_each(|y| softmax_row(simd, y, self.logarithm))
             }
         }
     }
 }
 
-/// `f` of every element, in place.
 #[inline(always)]
-fn each<T: Element, S: Simd>(simd: S, row: &mut [T], f: impl Fn(T::Vector<S>) -> T::Vector<S>) {
-    let (chunks, tail) = row.as_chunks_mut::<LANES>();
-    for x in chunks {
-        f(T::Vector::load(simd, x)).store(x);
-    }
-    if !tail.is_empty() {
-        f(T::Vector::load_partial(simd, tail, T::zero())).store_partial(tail);
+fn softmax_row<T: Element, S: Simd>(simd: S, row: &mut [T], logarithm: bool) {
+    let max = fold_row(simd, row, Max);
+    if logarithm {
+        let shift = max + ln(simd, sum_of_exp(simd, row, max));
+        map_slice_in_place(simd, AddScalar(-shift), row);
+    } else {
+        map_slice_in_place(simd, ExpOfDifference(max), row);
+        let sum = fold_row(simd, row, Sum);
+        map_slice_in_place(simd, DivScalar(sum), row);
     }
 }
 
-/// The vectors of a row, the last one filled up with `fill`.
-#[inline(always)]
-fn fold<T: Element, S: Simd>(
-    simd: S,
-    row: &[T],
-    fill: T,
-    start: T,
-    f: impl Fn(T::Vector<S>, T::Vector<S>) -> T::Vector<S>,
-) -> T::Vector<S> {
-    let (chunks, tail) = row.as_chunks::<LANES>();
-    let mut lanes = T::Vector::splat(simd, start);
-    for x in chunks {
-        lanes = f(lanes, T::Vector::load(simd, x));
+/// e^(x − c).
+#[derive(Clone, Copy)]
+struct ExpOfDifference<T>(T);
+
+impl<T: Element> MapFn<T> for ExpOfDifference<T> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
+        T::exp_lanes(simd, x - T::Vector::splat(simd, self.0))
     }
-    if !tail.is_empty() {
-        lanes = f(lanes, T::Vector::load_partial(simd, tail, fill));
-    }
-    lanes
 }
 
-/// The greatest element; NaN if there is one.
-#[inline(always)]
-fn greatest<T: Element, S: Simd>(simd: S, row: &[T]) -> T {
-    let low = T::neg_infinity();
-    fold(simd, row, low, low, |m, x| m.if_nan(m, m.max(x)))
-        .tree(|a, b| if a > b || a.is_nan() { a } else { b })
-}
+/// x / c.
+#[derive(Clone, Copy)]
+struct DivScalar<T>(T);
 
-#[inline(always)]
-fn sum<T: Element, S: Simd>(simd: S, row: &[T]) -> T {
-    fold(simd, row, T::zero(), T::zero(), |sum, x| sum + x).tree(|a, b| a + b)
+impl<T: Element> MapFn<T> for DivScalar<T> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
+        x / T::Vector::splat(simd, self.0)
+    }
 }
 
 /// Σ e^(x − max).
 #[inline(always)]
 fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], max: T) -> T {
-    let shift = T::Vector::splat(simd, max);
-    let lanes = fold(simd, row, T::neg_infinity(), T::zero(), |sum, x| sum + T::exp_lanes(simd, x - shift));
-    lanes.tree(|a, b| a + b)
+    let f = ExpOfDifference(max);
+    let (chunks, tail) = row.as_chunks::<LANES>();
+    let mut sum = T::Vector::splat(simd, T::zero());
+    for x in chunks {
+        sum = sum + f.apply(simd, T::Vector::load(simd, x));
+    }
+    if !tail.is_empty() {
+        sum = sum + f.apply(simd, T::Vector::load_partial(simd, tail, T::neg_infinity()));
+    }
+    sum.tree(|a, b| a + b)
 }
 
 #[inline(always)]
@@ -178,36 +171,35 @@ impl<T: Element> SimdOp for BackwardOp<'_, '_, T> {
         let columns = self.columns.max(1);
         let rows = self.y.chunks_exact(columns).zip(self.dy.chunks_exact(columns));
         for ((y, dy), out) in rows.zip(self.out.chunks_exact_mut(columns)) {
-            out.copy_from_slice(dy);
             if self.logarithm {
-                let total = T::Vector::splat(simd, sum(simd, dy));
-                with(simd, out, y, |dy, y| dy - T::exp_lanes(simd, y) * total);
+                zip_slices(simd, LogSoftmaxGrad(fold_row(simd, dy, Sum)), y, dy, out);
             } else {
-                with(simd, out, y, |dy, y| dy * y);
-                let total = T::Vector::splat(simd, sum(simd, out));
-                out.copy_from_slice(dy);
-                with(simd, out, y, |dy, y| y * (dy - total));
+                zip_slices(simd, Mul, y, dy, out);
+                zip_slices(simd, SoftmaxGrad(fold_row(simd, out, Sum)), y, dy, out);
             }
         }
     }
 }
 
-/// out = f(out, x), element by element.
-#[inline(always)]
-fn with<T: Element, S: Simd>(
-    simd: S,
-    out: &mut [T],
-    x: &[T],
-    f: impl Fn(T::Vector<S>, T::Vector<S>) -> T::Vector<S>,
-) {
-    let (chunks, tail) = out.as_chunks_mut::<LANES>();
-    let (x, x_tail) = x.as_chunks::<LANES>();
-    for (out, x) in chunks.iter_mut().zip(x) {
-        f(T::Vector::load(simd, out), T::Vector::load(simd, x)).store(out);
+/// From (y, dy) and Σ y·dy: y · (dy − Σ).
+#[derive(Clone, Copy)]
+struct SoftmaxGrad<T>(T);
+
+impl<T: Element> ZipFn<T> for SoftmaxGrad<T> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, y: T::Vector<S>, dy: T::Vector<S>) -> T::Vector<S> {
+        y * (dy - T::Vector::splat(simd, self.0))
     }
-    if !tail.is_empty() {
-        let x = T::Vector::load_partial(simd, x_tail, T::zero());
-        f(T::Vector::load_partial(simd, tail, T::zero()), x).store_partial(tail);
+}
+
+/// From (y, dy) and Σ dy: dy − e^y · Σ.
+#[derive(Clone, Copy)]
+struct LogSoftmaxGrad<T>(T);
+
+impl<T: Element> ZipFn<T> for LogSoftmaxGrad<T> {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, y: T::Vector<S>, dy: T::Vector<S>) -> T::Vector<S> {
+        dy - T::exp_lanes(simd, y) * T::Vector::splat(simd, self.0)
     }
 }
 
@@ -253,7 +245,7 @@ impl<T: Element> SimdOp for CrossEntropyOp<'_, T> {
         let mut total = T::zero();
         for (row, &label) in self.labels.iter().enumerate() {
             let logits = &self.logits[row * self.columns..][..self.columns];
-            let max = greatest(simd, logits);
+            let max = fold_row(simd, logits, Max);
             let logarithm = ln(simd, sum_of_exp(simd, logits, max));
             // (max − x) first: both are large where the logits are, and their difference is exact or nearly so.
             total += logits.get(label as usize).map_or(T::nan(), |&x| (max - x) + logarithm);
@@ -301,11 +293,8 @@ impl<T: Element> SimdOp for CrossEntropyBackwardOp<'_, '_, T> {
         let CrossEntropyBackwardOp { columns, logits, labels, scale, out } = self;
         let rows = logits.chunks_exact(columns).zip(out.chunks_exact_mut(columns));
         for ((logits, out), &label) in rows.zip(labels) {
-            out.copy_from_slice(logits);
-            let max = T::Vector::splat(simd, greatest(simd, logits));
-            each(simd, out, |x| T::exp_lanes(simd, x - max));
-            let factor = T::Vector::splat(simd, scale / sum(simd, out));
-            each(simd, out, |e| e * factor);
+            map_slice(simd, ExpOfDifference(fold_row(simd, logits, Max)), logits, out);
+            map_slice_in_place(simd, MulScalar(scale / fold_row(simd, out, Sum)), out);
             match out.get_mut(label as usize) {
                 Some(x) => *x -= scale,
                 None => out.fill(T::nan()),

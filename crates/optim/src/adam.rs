@@ -10,12 +10,13 @@ use bantam_kernels::Element;
 /// Adam's scaling as a link of a chain: u ← m̂ / (√v̂ + ε), with running means m of u and v of u².
 ///
 /// * `beta1`: how much of the mean m stays, 0.9 by default: an average over about 10 steps.
-/// * `beta2`: how much of the mean square v stays, 0.999 by default: over about 1000 steps. Lower it to 0.95 or 0.99 for short
-///   runs and noisy gradients.
-/// * `epsilon`: 1e-8 by default; bounds the scale where gradients are tiny. Raise it if the loss jumps late in training.
+/// * `beta2`: how much of the mean square v stays, 0.999 by default: over about 1000 steps. Lower it to 0.95 or 0.99
+///   for short runs and noisy gradients.
+/// * `epsilon`: 1e-8 by default; bounds the scale where gradients are tiny. Raise it if the loss jumps late in
+///   training.
 ///
-/// The state is m, then v. In `f32` the square of a gradient beyond 1.8e19 overflows: v becomes infinite, and its parameter stands still
-/// from then on instead of jumping. Clip before, if gradients get anywhere near.
+/// The state is m, then v. In `f32` the square of a gradient beyond 1.8e19 overflows: v becomes infinite, and its
+/// parameter stands still from then on instead of jumping. Clip before, if gradients get anywhere near.
 ///
 /// D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2014, arXiv:1412.6980.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,8 +103,8 @@ impl<T: Element> Transform<T> for ScaleByAdam {
 ///
 /// * `rate` η: any schedule; 0.001 by default. About the distance that a parameter moves in a step.
 /// * `scale`: β₁, β₂ and ε, see [`ScaleByAdam`].
-/// * `weight_decay` λ: adds λ·θ to the gradient (L2 regularisation); 0 by default. To decay weights, [`AdamW`] is the better
-///   choice. Biases and gains are left out.
+/// * `weight_decay` λ: adds λ·θ to the gradient (L2 regularisation); 0 by default. To decay weights, [`AdamW`] is the
+///   better choice. Biases and gains are left out.
 ///
 /// D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", 2014, arXiv:1412.6980.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,8 +123,8 @@ pub struct Adam<S = f32> {
 ///
 /// * `rate` η: any schedule; 0.001 by default. About the distance that a parameter moves in a step.
 /// * `scale`: β₁, β₂ and ε, see [`ScaleByAdam`].
-/// * `weight_decay` λ: 0.01 by default; weights shrink by η·λ of themselves per step. Up to 0.1 for large networks. Biases and
-///   gains are left out.
+/// * `weight_decay` λ: 0.01 by default; weights shrink by η·λ of themselves per step. Up to 0.1 for large networks.
+///   Biases and gains are left out.
 ///
 /// I. Loshchilov, F. Hutter, "Decoupled weight decay regularization", 2017, arXiv:1711.05101.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -38,11 +38,12 @@ impl<T: Element> Transform<T> for ClipByValue {
 
 /// Shortens the gradient of all parameters together if its norm is greater than `maximum`: u ← u · maximum / norm.
 ///
-/// The direction stays. All gradients have to be complete before the first update, which costs their memory. The norm is
-/// that of the gradient itself, so put this first in a chain. 1 is usual. (Pascanu, Mikolov, Bengio, 2012,
+/// The direction stays. All gradients have to be complete before the first update, which costs their memory. The norm
+/// is that of the gradient itself, so put this first in a chain. 1 is usual. (Pascanu, Mikolov, Bengio, 2012,
 /// arXiv:1211.5063.)
 ///
-/// A single slice can be all parameters: without [`UpdateContext::global_norm`] the norm is that of the updates given.
+/// A single slice can be all parameters: without [`UpdateContext::global_norm`] the norm is that of the updates
+/// given.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClipByGlobalNorm(
     /// The largest norm.

@@ -7,8 +7,8 @@ use bantam_kernels::Element;
 
 /// Adds λ·θ to the updates: u ← u + λ·θ.
 ///
-/// Before a rule it is L2 regularisation, after it decoupled weight decay. Biases and gains (tensors of rank 0 and 1) are
-/// left out by default.
+/// Before a rule it is L2 regularisation, after it decoupled weight decay. Biases and gains (tensors of rank 0 and 1)
+/// are left out by default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DecayWeights {
     /// λ.

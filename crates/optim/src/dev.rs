@@ -94,8 +94,8 @@ impl Executor for Backwards {
     }
 }
 
-/// The same bits again, at every level of this CPU, with both kinds of numerics and with other executors; also for tensors
-/// large enough to be cut into tasks.
+/// The same bits again, at every level of this CPU, with both kinds of numerics and with other executors; also for
+/// tensors large enough to be cut into tasks.
 pub fn is_deterministic_everywhere<T: Real>(optimizer: &dyn Optimizer<T>) {
     for len in [1, 7, 40_003] {
         let mut expected = Run::new(optimizer, len);
@@ -115,7 +115,8 @@ pub fn is_deterministic_everywhere<T: Real>(optimizer: &dyn Optimizer<T>) {
     }
 }
 
-/// The state that is promised is enough to move every element, whatever the length of the tensor; no elements need no state.
+/// The state that is promised is enough to move every element, whatever the length of the tensor; no elements need no
+/// state.
 pub fn keeps_to_its_state<T: Real>(optimizer: &dyn Optimizer<T>) {
     assert_eq!(optimizer.state_len(0), 0, "no parameters, no state");
     for len in (0..20).chain([100, 1000]) {

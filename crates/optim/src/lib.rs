@@ -1,7 +1,8 @@
 //! Optimizers: how a gradient becomes better parameters.
 //!
-//! Everything works on plain slices that the caller owns: parameters, gradient and state go in, parameters and state come
-//! out. No graph, no tensors, no allocator; ten parameters on a Cortex-M0 or ten million on a host, neural network or not.
+//! Everything works on plain slices that the caller owns: parameters, gradient and state go in, parameters and state
+//! come out. No graph, no tensors, no allocator; ten parameters on a Cortex-M0 or ten million on a host, neural
+//! network or not.
 //!
 //! ```
 //! use bantam_optim::{Optimizer, Sgd, UpdateContext};
@@ -21,24 +22,25 @@
 //!
 //! # Descending
 //!
-//! Let θ be the parameters and g the gradient of the loss at θ. The gradient points uphill, so a small step against it lowers
-//! the loss: **gradient descent**,
+//! Let θ be the parameters and g the gradient of the loss at θ. The gradient points uphill, so a small step against
+//! it lowers the loss: **gradient descent**,
 //!
 //! > θ ← θ − η·g  ([`Sgd`])
 //!
-//! with the *learning rate* η. Whether g comes from all samples (*batch* gradient descent), from a few of them (*mini-batch*) or from
-//! a single one (*stochastic*, Robbins and Monro, 1951) is decided by whoever computes g. The rule is the same; only the noise differs.
+//! with the *learning rate* η. Whether g comes from all samples (*batch* gradient descent), from a few of them
+//! (*mini-batch*) or from a single one (*stochastic*, Robbins and Monro, 1951) is decided by whoever computes g. The
+//! rule is the same; only the noise differs.
 //!
-//! Plain descent crawls along narrow valleys: the rate must be small enough for the steepest direction, and is then far too
-//! small for the flat one. Two ideas help.
+//! Plain descent crawls along narrow valleys: the rate must be small enough for the steepest direction, and is then
+//! far too small for the flat one. Two ideas help.
 //!
 //! **Momentum** averages gradients over time: what alternates from step to step cancels, what persists adds up.
 //!
 //! > v ← μ·v + (1 − τ)·g,  θ ← θ − η·v  ([`Sgd::momentum`]; Polyak, 1964)
 //!
-//! With μ = 0.9 a persistent gradient counts ten times, so η is chosen accordingly smaller than without. The *dampening* τ is
-//! usually 0. **Nesterov's** variant (1983; in this form Sutskever, Martens, Dahl, Hinton, 2013) looks ahead, stepping by g + μ·v
-//! instead of v, and oscillates less.
+//! With μ = 0.9 a persistent gradient counts ten times, so η is chosen accordingly smaller than without. The
+//! *dampening* τ is usually 0. **Nesterov's** variant (1983; in this form Sutskever, Martens, Dahl, Hinton, 2013)
+//! looks ahead, stepping by g + μ·v instead of v, and oscillates less.
 //!
 //! **Adaptive rates** give every parameter its own scale. Adam keeps a running mean of g and of g²:
 //!
@@ -46,24 +48,26 @@
 //! >
 //! > θ ← θ − η·m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)  ([`Adam`]; Kingma and Ba, 2014, arXiv:1412.6980)
 //!
-//! The quotient is of the size of 1 whatever the size of g, so η is about the distance that a parameter moves per step.
-//! The hats undo the bias of averages that start at 0; t counts from 1.
+//! The quotient is of the size of 1 whatever the size of g, so η is about the distance that a parameter moves per
+//! step. The hats undo the bias of averages that start at 0; t counts from 1.
 //!
 //! # Keeping weights small
 //!
-//! Large weights fit noise. **L2 regularisation** adds λ/2·‖θ‖² to the loss, that is λ·θ to the gradient; **decoupled weight decay** shrinks
-//! θ by η·λ·θ beside the rule. For [`Sgd`] the two are the same. Inside [`Adam`] the L2 term is divided by √v̂ like everything else
-//! and decays just those weights least that have large gradients; [`AdamW`] decouples it, which generalises better
-//! (Loshchilov and Hutter, 2017, arXiv:1711.05101).
+//! Large weights fit noise. **L2 regularisation** adds λ/2·‖θ‖² to the loss, that is λ·θ to the gradient; **decoupled
+//! weight decay** shrinks θ by η·λ·θ beside the rule. For [`Sgd`] the two are the same. Inside [`Adam`] the L2 term
+//! is divided by √v̂ like everything else and decays just those weights least that have large gradients; [`AdamW`]
+//! decouples it, which generalises better (Loshchilov and Hutter, 2017, arXiv:1711.05101).
 //!
-//! **Biases and gains are not decayed** unless asked: tensors of rank 0 and 1 are left out, since shrinking the offset of a
-//! unit or the gain of a normalisation regularises nothing. `decay_biases(true)` includes them, as other frameworks do by default.
+//! **Biases and gains are not decayed** unless asked: tensors of rank 0 and 1 are left out, since shrinking the
+//! offset of a unit or the gain of a normalisation regularises nothing. `decay_biases(true)` includes them, as other
+//! frameworks do by default.
 //!
 //! # Clipping
 //!
-//! A rare huge gradient, from a steep wall of the loss or a wrong sample, can undo an hour of training in a single step. [`ClipByValue`]
-//! bounds every element; [`ClipByGlobalNorm`] shortens the gradient of all parameters together and keeps its direction (Pascanu,
-//! Mikolov, Bengio, 2012, arXiv:1211.5063). They are [`Transform`]s, put before any optimizer:
+//! A rare huge gradient, from a steep wall of the loss or a wrong sample, can undo an hour of training in a single
+//! step. [`ClipByValue`] bounds every element; [`ClipByGlobalNorm`] shortens the gradient of all parameters together
+//! and keeps its direction (Pascanu, Mikolov, Bengio, 2012, arXiv:1211.5063). They are [`Transform`]s, put before any
+//! optimizer:
 //!
 //! ```
 //! use bantam_optim::{AdamW, ClipByGlobalNorm, chain};
@@ -84,8 +88,9 @@
 //!
 //! # Composing rules
 //!
-//! A [`Transform`] turns a gradient into an *update* that points uphill. Transforms in a tuple run one after the other, and
-//! [`chain`] ends them with an optimizer; the plain end is [`Sgd`], which subtracts η times the update. AdamW is
+//! A [`Transform`] turns a gradient into an *update* that points uphill. Transforms in a tuple run one after the
+//! other, and [`chain`] ends them with an optimizer; the plain end is [`Sgd`], which subtracts η times the update.
+//! AdamW is
 //!
 //! ```
 //! use bantam_optim::{DecayWeights, ScaleByAdam, Sgd, chain};
@@ -97,12 +102,12 @@
 //!
 //! # What all rules promise
 //!
-//! * [`state_len`](Optimizer::state_len) elements of state, zeros at first, are all they remember. State that was saved and restored
-//!   continues to the same bits.
+//! * [`state_len`](Optimizer::state_len) elements of state, zeros at first, are all they remember. State that was
+//!   saved and restored continues to the same bits.
 //! * Results have the same bits on every instruction set and with any number of threads. Nothing is allocated.
 //! * Every element is on its own, except for the norm that `ClipByGlobalNorm` needs.
-//! * Slices of wrong lengths are a programming error: debug builds panic; release builds update the elements that all slices
-//!   have and leave the rest. Settings that make no sense are found by [`validate`](Optimizer::validate).
+//! * Slices of wrong lengths are a programming error: debug builds panic; release builds update the elements that all
+//!   slices have and leave the rest. Settings that make no sense are found by [`validate`](Optimizer::validate).
 //!
 //! Whoever writes another optimizer can run it through the same battery of tests: `dev::battery` (feature `dev`).
 #![no_std]

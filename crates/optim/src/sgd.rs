@@ -11,12 +11,12 @@ use bantam_kernels::Element;
 /// * `momentum` μ: 0 by default, which needs no state; 0.9 is usual.
 /// * `dampening` τ: 0 by default: the gradient counts in full. The first gradient always does.
 /// * `nesterov`: steps by g + μ·v instead of v.
-/// * `weight_decay` λ: adds λ·θ to the gradient (L2 regularisation); 0 by default, 1e-4 to 5e-4 is usual. Biases and gains are
-///   left out.
+/// * `weight_decay` λ: adds λ·θ to the gradient (L2 regularisation); 0 by default, 1e-4 to 5e-4 is usual. Biases and
+///   gains are left out.
 ///
-/// Momentum as in B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; Nesterov's as in
-/// Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", 2013. Rates and
-/// terms are PyTorch's.
+/// Momentum as in B. Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; Nesterov's as
+/// in Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in deep learning", 2013.
+/// Rates and terms are PyTorch's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd<S = f32> {
     /// The learning rate η.

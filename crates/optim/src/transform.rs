@@ -4,8 +4,9 @@ use bantam_core::{InvalidSetting, Optimizer, Real, UpdateContext};
 
 /// One link of a chain: turns updates into other updates, in place.
 ///
-/// The first link receives the gradient. Updates point uphill, as the gradient does; the optimizer at the end of the chain
-/// subtracts them. A tuple of up to four transforms is a transform: its state is that of the links, one after the other.
+/// The first link receives the gradient. Updates point uphill, as the gradient does; the optimizer at the end of the
+/// chain subtracts them. A tuple of up to four transforms is a transform: its state is that of the links, one after
+/// the other.
 pub trait Transform<T: Real> {
     /// How many elements of state a parameter tensor of `parameter_len` elements needs. All zeros is the first state.
     fn state_len(&self, parameter_len: usize) -> usize {
@@ -31,7 +32,8 @@ pub trait Transform<T: Real> {
     fn update(&self, cx: &UpdateContext<'_>, parameter: &[T], updates: &mut [T], state: &mut [T]);
 }
 
-/// A chain: `transforms` (one, or a tuple of them) turn the gradient into updates, `optimizer` takes these for its gradient.
+/// A chain: `transforms` (one, or a tuple of them) turn the gradient into updates, `optimizer` takes these for its
+/// gradient.
 ///
 /// ```
 /// use bantam_optim::{ClipByValue, Momentum, Sgd, chain};

@@ -4,8 +4,8 @@ use bantam_core::{InvalidSetting, Schedule, UpdateContext};
 use bantam_kernels::parallel::GRAIN;
 use bantam_kernels::{Element, dispatch, for_each_chunk_of};
 
-/// How many elements can be updated: all of them if the lengths are right. `pieces` is how many elements of state belong to
-/// one of a parameter.
+/// How many elements can be updated: all of them if the lengths are right. `pieces` is how many elements of state
+/// belong to one of a parameter.
 pub(crate) fn common_len<T>(parameter: &[T], gradient: &[T], state: &[T], pieces: usize) -> usize {
     let n = parameter.len();
     debug_assert!(gradient.len() == n, "the gradient has another length than the parameter");
@@ -23,8 +23,8 @@ pub(crate) fn pieces<T, const K: usize>(state: &mut [T], n: usize) -> [&mut [T];
     })
 }
 
-/// Calls `body` for pieces of the slices, which all have the same length, on the executor and compiled for the level of
-/// `cx`. `body` treats every element on its own.
+/// Calls `body` for pieces of the slices, which all have the same length, on the executor and compiled for the level
+/// of `cx`. `body` treats every element on its own.
 #[inline(always)]
 pub(crate) fn for_each<T: Element, const N: usize>(
     cx: &UpdateContext<'_>,

@@ -61,9 +61,9 @@ fn golden<T: bantam_kernels::Element>(rate_of: impl Fn(f64) -> f32, tolerance: f
 
 /// In f64 to 1e-12: a few dozen steps with a few roundings of 2^-53 each are 100 times less.
 ///
-/// A rate of 0.1 or 0.01 is not a number of `f32`, which rates are. So the parameters are measured in units in which the rate is
-/// an eighth: gradients stay what they are, steps grow with the rate, and decay shrinks with it. That is the same
-/// trajectory.
+/// A rate of 0.1 or 0.01 is not a number of `f32`, which rates are. So the parameters are measured in units in which
+/// the rate is an eighth: gradients stay what they are, steps grow with the rate, and decay shrinks with it. That is
+/// the same trajectory.
 #[test]
 fn trajectories_of_other_frameworks_in_f64() {
     golden::<f64>(|_| 0.125, 1e-12);
@@ -249,7 +249,8 @@ fn schedules_reach_the_rule_and_learn_the_length_of_the_run() {
 
 #[test]
 fn bias_correction_holds_at_a_million_steps() {
-    // A constant gradient: m and v are that gradient and its square, so every step is the rate, at the beginning and late.
+    // A constant gradient: m and v are that gradient and its square, so every step is the rate, at the beginning and
+    // late.
     let optimizer = Adam::new(0.125);
     let mut state = [0.0_f64; 2];
     for step in [0, 1, 2, 1_000_000, u64::MAX] {
@@ -309,7 +310,8 @@ mod battery {
             &AdamW::new(rate).weight_decay(0.0),
             &chain(ClipByValue(0.5), Sgd::new(rate)),
             &chain(ClipByGlobalNorm(1.0), Adam::new(rate)),
-            // Momentum after Adam's scaling doubles steps that do not shrink, so it needs a smaller rate to come to rest.
+            // Momentum after Adam's scaling doubles steps that do not shrink, so it needs a smaller rate to come to
+            // rest.
             &chain((ClipByGlobalNorm(1.0), ScaleByAdam::default(), Momentum::new(0.5)), Sgd::new(0.01)),
         ];
         for optimizer in without_decay {

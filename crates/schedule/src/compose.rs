@@ -61,8 +61,8 @@ impl<S: Schedule> Schedule for WarmUp<S> {
 ///
 /// * `schedule`: any schedule, stated in epochs.
 /// * `steps_per_epoch`: how many steps make an epoch; 0 counts as 1. The trainer knows it, so
-///   [`steps_per_epoch`](Self::steps_per_epoch) is only called by hand without one. Until it is known the value is that of
-///   epoch 0.
+///   [`steps_per_epoch`](Self::steps_per_epoch) is only called by hand without one. Until it is known the value is
+///   that of epoch 0.
 ///
 /// ```
 /// use bantam_schedule::{PerEpoch, Schedule, Step};

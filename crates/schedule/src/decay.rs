@@ -14,8 +14,8 @@ fn decayed(rate: f32, factor: f32, count: f32) -> f32 {
 /// * `every`: the length of a stretch in steps; 0 counts as 1.
 ///
 /// The recipe of the first residual networks, with drops where the error stopped falling (He, Zhang, Ren, Sun, 2015,
-/// arXiv:1512.03385). Each drop gives the sudden fall of the loss that such pictures show. It is also the *staircase* form
-/// of [`Exponential`].
+/// arXiv:1512.03385). Each drop gives the sudden fall of the loss that such pictures show. It is also the *staircase*
+/// form of [`Exponential`].
 ///
 /// ```
 /// use bantam_schedule::{Schedule, Step};
@@ -49,8 +49,8 @@ impl Schedule for Step {
 ///
 /// * `rate`: the first value.
 /// * `factor`: what each drop leaves; 0.1 is usual.
-/// * `milestones`: the steps at which a drop takes effect, in any order: an array, a slice or a `Vec`. Common are a half
-///   and three quarters of the run.
+/// * `milestones`: the steps at which a drop takes effect, in any order: an array, a slice or a `Vec`. Common are a
+///   half and three quarters of the run.
 ///
 /// ```
 /// use bantam_schedule::{MultiStep, Schedule};
@@ -116,10 +116,10 @@ impl<P: AsRef<[(u64, f32)]>> Schedule for PiecewiseConstant<P> {
 /// Falls by the same factor in every stretch of the same length: rate · factor^(t/every).
 ///
 /// * `rate`: the first value.
-/// * `factor`: what is left after `every` steps, between 0 and 1. `Exponential::new(0.1, 0.5).every(1000)` has a half-life
-///   of 1000 steps.
-/// * `every`: 1 step unless said otherwise; set it to the steps of an epoch for a factor per epoch. 0 counts as 1. State
-///   a slow decay by a long stretch and not by a factor close to 1, whose digits `f32` does not have.
+/// * `factor`: what is left after `every` steps, between 0 and 1. `Exponential::new(0.1, 0.5).every(1000)` has a
+///   half-life of 1000 steps.
+/// * `every`: 1 step unless said otherwise; set it to the steps of an epoch for a factor per epoch. 0 counts as 1.
+///   State a slow decay by a long stretch and not by a factor close to 1, whose digits `f32` does not have.
 ///
 /// Falls fast at first and never reaches 0; choose it where the run has no known end. Its staircase is [`Step`].
 ///

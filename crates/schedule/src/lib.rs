@@ -2,12 +2,12 @@
 //!
 //! # Why the rate should change
 //!
-//! Gradient descent with a constant rate η meets two conflicting wishes. Far from a minimum a large rate covers ground;
-//! close to it the noise of small batches keeps the parameters bouncing at a distance that grows with η. Robbins and
-//! Monro (1951) showed what settles the conflict for stochastic descent: rates whose sum is infinite (any distance can be
-//! covered) while the sum of their squares is finite (the noise dies out). In practice a training run is finite, and what
-//! counts is: *large early, small at the end*, and often *small for the very first steps*, when the gradients of a fresh
-//! network point anywhere.
+//! Gradient descent with a constant rate η meets two conflicting wishes. Far from a minimum a large rate covers
+//! ground; close to it the noise of small batches keeps the parameters bouncing at a distance that grows with η.
+//! Robbins and Monro (1951) showed what settles the conflict for stochastic descent: rates whose sum is infinite (any
+//! distance can be covered) while the sum of their squares is finite (the noise dies out). In practice a training run
+//! is finite, and what counts is: *large early, small at the end*, and often *small for the very first steps*, when
+//! the gradients of a fresh network point anywhere.
 //!
 //! | schedule | value at step t | choose it when |
 //! |---|---|---|
@@ -33,18 +33,19 @@
 //!
 //! # What all of them promise
 //!
-//! * They are small plain `Copy` values without state: `at(1_000_000)` costs what `at(1)` costs, and a run is resumed from
-//!   the step alone. The first step is 0. No allocator is needed.
+//! * They are small plain `Copy` values without state: `at(1_000_000)` costs what `at(1)` costs, and a run is resumed
+//!   from the step alone. The first step is 0. No allocator is needed.
 //! * With finite parameters that are not negative (and factors of at most 1) every value is finite and not negative.
-//! * Values are within a few units of the last `f32` digit of the formula, also where it gets small: what is left of a
-//!   run is counted in integers, and no small number comes about as the difference of two large ones.
-//! * There are no invalid schedules, only edges, and each is stated: where a length of 0 makes no sense it counts as 1.
+//! * Values are within a few units of the last `f32` digit of the formula, also where it gets small: what is left of
+//!   a run is counted in integers, and no small number comes about as the difference of two large ones.
+//! * There are no invalid schedules, only edges, and each is stated: where a length of 0 makes no sense it counts as
+//!   1.
 //!
 //! # Schedules that span the run
 //!
-//! [`Linear`], [`Polynomial`], [`Cosine`] and [`OneCycle`] need to know how long the run is. Say so with `.steps(n)`, or
-//! leave it to the trainer, which calls [`Schedule::set_run_length`]. Until one of the two has happened, they stay at their
-//! first value. Past the end they stay at their last.
+//! [`Linear`], [`Polynomial`], [`Cosine`] and [`OneCycle`] need to know how long the run is. Say so with `.steps(n)`,
+//! or leave it to the trainer, which calls [`Schedule::set_run_length`]. Until one of the two has happened, they stay
+//! at their first value. Past the end they stay at their last.
 //!
 //! # More
 //!

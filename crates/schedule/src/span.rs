@@ -69,8 +69,8 @@ impl Schedule for Linear {
 /// Falls along a power of what is left: to + (from − to) · (1 − t/n)^power.
 ///
 /// * `from`, `to`: the first and the last value.
-/// * `power`: 1 is [`Linear`], 2 spends more of the run at small rates, 0.9 is the "poly" rate of image segmentation (Chen
-///   and others, 2016, arXiv:1606.00915). Below 0 it counts as 0, which holds the first value until the end.
+/// * `power`: 1 is [`Linear`], 2 spends more of the run at small rates, 0.9 is the "poly" rate of image segmentation
+///   (Chen and others, 2016, arXiv:1606.00915). Below 0 it counts as 0, which holds the first value until the end.
 /// * `steps`: the length n. From step n on the value is `to`.
 ///
 /// ```
@@ -125,9 +125,9 @@ impl Schedule for Polynomial {
 /// * `to`: the last value; 0 unless [`down_to`](Self::down_to) says otherwise. A hundredth of the first is common.
 /// * `steps`: the length n. From step n on the value is `to`.
 ///
-/// It leaves the first value slowly, falls fastest in the middle and comes to rest slowly. With nothing to tune but the
-/// first value it is the default for a run whose length is known (Loshchilov and Hutter, 2016, arXiv:1608.03983, there
-/// with restarts).
+/// It leaves the first value slowly, falls fastest in the middle and comes to rest slowly. With nothing to tune but
+/// the first value it is the default for a run whose length is known (Loshchilov and Hutter, 2016, arXiv:1608.03983,
+/// there with restarts).
 ///
 /// ```
 /// use bantam_schedule::{Cosine, Schedule};
@@ -179,16 +179,17 @@ impl Schedule for Cosine {
 
 /// Rises to a high rate, then falls far below the start, each along half a cosine wave.
 ///
-/// * `maximum`: the top. Try the largest rate at which a short run does not diverge; ten times a constant rate is common.
+/// * `maximum`: the top. Try the largest rate at which a short run does not diverge; ten times a constant rate is
+///   common.
 /// * `warm_up`: the part of the run that rises, 0.3 by default.
 /// * `div_factor`: the first value is maximum/div_factor; 25 by default.
 /// * `final_div_factor`: the last value is the first/final_div_factor; 10 000 by default.
-/// * `steps`: the number n of steps of the run. The top is at step warm_up·n − 1, the last value at n − 1 and after. A
-///   run of one step is all top.
+/// * `steps`: the number n of steps of the run. The top is at step warm_up·n − 1, the last value at n − 1 and after.
+///   A run of one step is all top.
 ///
-/// The high rate in the middle acts as a regulariser and gets far in few epochs, the long fall settles: "super-convergence"
-/// (Smith and Topin, 2017, arXiv:1708.07120; Smith, 2018, arXiv:1803.09820). Shape and defaults are those of PyTorch's
-/// `OneCycleLR` with two phases.
+/// The high rate in the middle acts as a regulariser and gets far in few epochs, the long fall settles:
+/// "super-convergence" (Smith and Topin, 2017, arXiv:1708.07120; Smith, 2018, arXiv:1803.09820). Shape and defaults
+/// are those of PyTorch's `OneCycleLR` with two phases.
 ///
 /// ```
 /// use bantam_schedule::{OneCycle, Schedule};

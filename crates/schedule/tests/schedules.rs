@@ -111,9 +111,9 @@ fn schedules_are_continuous_where_they_should_be() {
 }
 
 /// What proptest needs to report a failure.
-trait Printable: Schedule + std::fmt::Debug {}
+trait Printable: Schedule + core::fmt::Debug {}
 
-impl<S: Schedule + std::fmt::Debug> Printable for S {}
+impl<S: Schedule + core::fmt::Debug> Printable for S {}
 
 /// Any schedule with parameters from its domain.
 fn any_schedule() -> impl Strategy<Value = Box<dyn Printable>> {

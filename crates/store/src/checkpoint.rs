@@ -8,9 +8,9 @@
 //!      20+n  checksum        CRC-32 (IEEE 802.3) of everything before it
 //! ```
 //!
-//! A checkpoint that was cut short at any byte is recognised by its length; a checksum of 32 bits recognises every change
-//! of up to 32 bits in a row (so every single flipped bit), and others but for one in four billion. It protects from
-//! accidents, not from an adversary.
+//! A checkpoint that was cut short at any byte is recognised by its length; a checksum of 32 bits recognises every
+//! change of up to 32 bits in a row (so every single flipped bit), and others but for one in four billion. It
+//! protects from accidents, not from an adversary.
 
 use core::fmt;
 use crc32fast::Hasher;

@@ -49,12 +49,13 @@ impl core::error::Error for FileError {
     }
 }
 
-/// Writes a file so that at any moment, also after a crash or a power failure, there is either the old file or the new
-/// one, complete.
+/// Writes a file so that at any moment, also after a crash or a power failure, there is either the old file or the
+/// new one, complete.
 ///
-/// The content goes to a second file in the same folder, reaches the disk, and takes the name of the first in one step of
-/// the file system. If anything fails before that step (a full disk, say), the old file is untouched and the second one is
-/// removed. A killed program can leave the second one, `.NAME.partial`, behind; the next write replaces it.
+/// The content goes to a second file in the same folder, reaches the disk, and takes the name of the first in one
+/// step of the file system. If anything fails before that step (a full disk, say), the old file is untouched and the
+/// second one is removed. A killed program can leave the second one, `.NAME.partial`, behind; the next write replaces
+/// it.
 ///
 /// One program at a time may write a given file.
 ///

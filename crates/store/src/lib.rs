@@ -1,11 +1,11 @@
 //! Parameters and checkpoints as bytes, and those bytes as files that survive a crash.
 //!
-//! * `safetensors` (feature `alloc`): named tensors with text metadata, in the format that Python's `safetensors` reads
-//!   and writes.
-//! * [`checkpoint`]: a container that knows whether its content is whole: magic, version, length, content, checksum. Needs no
-//!   allocator, so a board can keep one in flash.
-//! * `file` (feature `std`): writes a file so that there is always either the old one or the new one, complete, even if the
-//!   program is killed or the power fails in the middle; reads checkpoints.
+//! * `safetensors` (feature `alloc`): named tensors with text metadata, in the format that Python's `safetensors`
+//!   reads and writes.
+//! * [`checkpoint`]: a container that knows whether its content is whole: magic, version, length, content, checksum.
+//!   Needs no allocator, so a board can keep one in flash.
+//! * `file` (feature `std`): writes a file so that there is always either the old one or the new one, complete, even
+//!   if the program is killed or the power fails in the middle; reads checkpoints.
 //!
 //! ```
 //! # #[cfg(feature = "std")]

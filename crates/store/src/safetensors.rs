@@ -1,8 +1,8 @@
 //! Named tensors in one file, in the format of the Python package `safetensors`.
 //!
-//! A header in JSON (names, types, shapes, where the bytes lie, text metadata), then the numbers, little-endian. It is read by
-//! the crate `safetensors`. It is written here, because that crate writes metadata in another order in every run, and the
-//! same training run should end with the same file.
+//! A header in JSON (names, types, shapes, where the bytes lie, text metadata), then the numbers, little-endian. It
+//! is read by the crate `safetensors`. It is written here, because that crate writes metadata in another order in
+//! every run, and the same training run should end with the same file.
 
 use ::safetensors::tensor::Dtype;
 use alloc::collections::BTreeSet;

@@ -137,7 +137,8 @@ fn killed_at_any_moment_there_is_a_whole_checkpoint() {
     }
 }
 
-/// The shell's limit on the size of files stands for a full disk: a write fails halfway, without needing a disk to fill.
+/// The shell's limit on the size of files stands for a full disk: a write fails halfway, without needing a disk to
+/// fill.
 #[cfg(unix)]
 #[test]
 fn out_of_space_the_old_checkpoint_stays() {

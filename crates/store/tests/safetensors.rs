@@ -6,8 +6,8 @@ use bantam_store::safetensors::{Error, Tensors, Writer};
 use bantam_tensor::Tensor;
 use proptest::prelude::*;
 
-/// As `safetensors.numpy.save` of Python (safetensors 0.8.0) wrote it: `{"b": float32 [1.5, -2.0], "a.weight": float64 [[0.1]]}`
-/// with metadata `{"step": "7"}`.
+/// As `safetensors.numpy.save` of Python (safetensors 0.8.0) wrote it: `{"b": float32 [1.5, -2.0], "a.weight":
+/// float64 [[0.1]]}` with metadata `{"step": "7"}`.
 const BY_PYTHON: &[u8] = b"\x98\0\0\0\0\0\0\0\
 {\"__metadata__\":{\"step\":\"7\"},\
 \"a.weight\":{\"dtype\":\"F64\",\"shape\":[1,1],\"data_offsets\":[0,8]},\

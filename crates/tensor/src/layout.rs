@@ -102,8 +102,8 @@ pub(crate) fn element_count(shape: Shape) -> Option<usize> {
 
 /// Where the element with a given index lies: `offset + Σ index[axis] · stride[axis]`.
 ///
-/// Every layout is made from a contiguous one by operations that only ever select elements, so all offsets stay inside
-/// the storage that the first one described.
+/// Every layout is made from a contiguous one by operations that only ever select elements, so all offsets stay
+/// inside the storage that the first one described.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     shape: Shape,

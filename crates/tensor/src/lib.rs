@@ -16,8 +16,8 @@
 //! # Ok::<(), bantam_tensor::Error>(())
 //! ```
 //!
-//! The element type is any `Copy` type: `f32` and `f64` for values, `u32` for labels and token ids, `u8` for pixels and
-//! masks. Nothing here computes; the arithmetic is in `bantam-kernels`.
+//! The element type is any `Copy` type: `f32` and `f64` for values, `u32` for labels and token ids, `u8` for pixels
+//! and masks. Nothing here computes; the arithmetic is in `bantam-kernels`.
 #![no_std]
 #![forbid(unsafe_code)]
 

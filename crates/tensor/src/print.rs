@@ -85,8 +85,8 @@ impl Printer {
         f.write_char(']')
     }
 
-    /// Between two entries of an axis of a part with `rank` axes: a blank for numbers, one line for rows, an empty line
-    /// more for every further axis.
+    /// Between two entries of an axis of a part with `rank` axes: a blank for numbers, one line for rows, an empty
+    /// line more for every further axis.
     fn separate(&self, f: &mut fmt::Formatter<'_>, rank: usize) -> fmt::Result {
         f.write_char(',')?;
         if rank == 1 {
@@ -102,8 +102,8 @@ impl Printer {
     }
 }
 
-/// Nested brackets with aligned columns; `{:.3}` sets the digits of every element. The middle of large tensors is left
-/// out.
+/// Nested brackets with aligned columns; `{:.3}` sets the digits of every element. The middle of large tensors is
+/// left out.
 impl<T: Copy + Display> Display for View<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let in_full = self.len() <= SHOWN_IN_FULL;

@@ -108,7 +108,8 @@ impl<'a, T: Copy> View<'a, T> {
         self.with(self.layout.transpose())
     }
 
-    /// Every `step`-th element of `range` along `axis`, from the range's end if `step` is negative: [`Layout::slice`].
+    /// Every `step`-th element of `range` along `axis`, from the range's end if `step` is negative:
+    /// [`Layout::slice`].
     ///
     /// # Errors
     /// [`Error::Axis`], [`Error::Range`], [`Error::ZeroStep`].

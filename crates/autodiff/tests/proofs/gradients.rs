@@ -4,8 +4,8 @@
 //! Most ops are checked twice: their gradient, and the gradient of their gradient, which checks the ops that only occur
 //! in backward passes.
 
-use alloc::collections::BTreeSet;
 use crate::support::{Domain, choose, derivative, draw, rng};
+use alloc::collections::BTreeSet;
 use bantam_autodiff::{
     ErrorKind, Graph, Mode, Session, Var,
     ops::{Conv2dOptions, Copied, Pool2dOptions, SliceRange},
@@ -171,10 +171,17 @@ impl Checked {
     }
 }
 
-/// Runs a property over `cases` seeded random choices.
+/// How much is tried: the numbers of cases below, times this.
+const THOROUGH: u32 = 3;
+
+/// Runs a property over `cases` times [`THOROUGH`] seeded random choices.
 fn hold<S: Strategy>(cases: u32, choices: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config =
-        Config { cases, rng_seed: RngSeed::Fixed(20), failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: cases * THOROUGH,
+        rng_seed: RngSeed::Fixed(20),
+        failure_persistence: None,
+        ..Config::default()
+    };
     if let Err(error) = TestRunner::new(config).run(&choices, property) {
         panic!("{error}");
     }

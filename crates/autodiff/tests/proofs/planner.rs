@@ -108,7 +108,7 @@ fn bits(session: &Session<'_, f64>, outputs: usize) -> Vec<u64> {
 #[test]
 fn sharing_memory_and_early_updates_change_no_bit() {
     let config =
-        Config { cases: 192, rng_seed: RngSeed::Fixed(4), failure_persistence: None, ..Config::default() };
+        Config { cases: 400, rng_seed: RngSeed::Fixed(4), failure_persistence: None, ..Config::default() };
     let run = TestRunner::new(config).run(&(1..30_usize, any::<u64>()), |(steps, seed)| {
         let seed = seed >> 8;
         let graph = Graph::with_parameters(specs(), Mode::Train);

@@ -118,9 +118,9 @@ pub struct Folder {
     pub test: Option<IdxDataset<Vec<u8>>>,
 }
 
-/// Reads a folder with files named as MNIST's: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and for the test part
-/// the same with `t10k` or `test`. Each may be gzipped, and `.idx3` may stand for `-idx3`. A folder with a single pair under
-/// any other name has a training part only.
+/// Reads a folder with files named as MNIST's: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, and for the test
+/// part the same with `t10k` or `test`. Each may be gzipped, and `.idx3` may stand for `-idx3`. A folder with a
+/// single pair under any other name has a training part only.
 ///
 /// # Errors
 /// The file at fault, and what is wrong with it.
@@ -134,7 +134,8 @@ pub fn read_folder(folder: impl AsRef<Path>, options: Options) -> Result<Folder,
     }
     names.sort_unstable();
 
-    // Pairs of names under what stands before "images". Where a file is there twice, the plain one comes first and wins.
+    // Pairs of names under what stands before "images". Where a file is there twice, the plain one comes first and
+    // wins.
     let mut pairs: Vec<(&str, &str, &str)> = Vec::new();
     for images in names.iter().filter(|name| name.contains("images") && name.contains("idx3")) {
         let prefix = images.split("images").next().unwrap_or_default();

@@ -46,6 +46,16 @@ pub(super) fn dispatch<R>(_: Avx2<false>, f: impl FnOnce() -> R) -> R {
     unsafe { compiled(f) }
 }
 
+/// All bits set in the first `count` lanes.
+#[inline(always)]
+fn first_lanes<const FUSED: bool>(_: Avx2<FUSED>, count: usize) -> __m256i {
+    // SAFETY: the token proves AVX2.
+    unsafe {
+        let count = _mm256_set1_epi32(count.min(LANES) as i32);
+        _mm256_cmpgt_epi32(count, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+    }
+}
+
 /// Eight `f32` in a register. A value exists only where a token did.
 #[derive(Clone, Copy, Debug)]
 pub struct F32<const FUSED: bool>(__m256);
@@ -148,6 +158,23 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
         let mut lanes = [0.0; LANES];
         self.store(&mut lanes);
         lanes
+    }
+
+    #[inline(always)]
+    fn load_partial(simd: Avx2<FUSED>, from: &[f32], fill: f32) -> Self {
+        let mask = first_lanes(simd, from.len());
+        // SAFETY: the token proves AVX2, and the mask leaves out lanes beyond the slice, which are not read.
+        unsafe {
+            let loaded = _mm256_maskload_ps(from.as_ptr(), mask);
+            F32(_mm256_blendv_ps(_mm256_set1_ps(fill), loaded, _mm256_castsi256_ps(mask)))
+        }
+    }
+
+    #[inline(always)]
+    fn store_partial(self, to: &mut [f32]) {
+        let mask = first_lanes(Avx2::<FUSED>(()), to.len());
+        // SAFETY: a value of this type proves AVX2, and the mask leaves out lanes beyond the slice.
+        unsafe { _mm256_maskstore_ps(to.as_mut_ptr(), mask, self.0) }
     }
 
     #[inline(always)]

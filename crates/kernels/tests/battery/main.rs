@@ -1,6 +1,13 @@
 //! One battery for every level: each kernel against a naive oracle, on random shapes, with the same bits everywhere.
 
 mod conv;
+mod dropout;
+mod elementwise;
 mod gemm;
 mod math;
+mod norm;
+mod pool;
+mod reduce;
+mod softmax;
+mod strided;
 mod support;

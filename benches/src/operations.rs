@@ -1,0 +1,194 @@
+//! Everything else that a network spends time in, against the speed of a copy.
+
+use crate::measure::{Row, Work};
+use bantam_core::Context;
+use bantam_core::random::{Key, Purpose};
+use bantam_kernels::{
+    Arg, MapFn, NormShape, PoolShape, Reduce, Span, ZipFn, axpy, copy_strided, cross_entropy,
+    cross_entropy_backward, dot, dropout, functions, map, max_pool_argmax, max_pool_scatter, max_pool_select,
+    norm_apply, norm_backward, norm_statistics, reduce, softmax, zip,
+};
+use core::hint::black_box;
+
+/// Elements of the large operands: 4 MiB of `f32`.
+const LEN: usize = 1 << 20;
+
+/// Positive and negative numbers of ordinary size.
+fn numbers(len: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i * 37 % 1001) as f32 - 500.0) / 250.0).collect()
+}
+
+/// Bytes of so many elements.
+fn elements(count: usize) -> Work {
+    Work::Bytes(4.0 * count as f64)
+}
+
+fn mapped<F: MapFn<f32> + 'static>(cx: Context<'static>, name: &str, f: F) -> Row {
+    let (x, mut y) = (numbers(LEN), numbers(LEN));
+    Row::new(name, elements(2 * LEN), move || {
+        map(&cx, f, Span::Separate(&x, &mut y));
+        black_box(&mut y);
+    })
+}
+
+/// Elementwise functions.
+pub fn maps(cx: Context<'static>) -> Vec<Row> {
+    vec![
+        mapped(cx, "relu", functions::Relu),
+        mapped(cx, "square root", functions::Sqrt),
+        mapped(cx, "exp", functions::Exp),
+        mapped(cx, "ln", functions::Ln),
+        mapped(cx, "tanh", functions::Tanh),
+        mapped(cx, "sigmoid", functions::Sigmoid),
+    ]
+}
+
+fn zipped<F: ZipFn<f32> + 'static>(
+    cx: Context<'static>,
+    name: &str,
+    f: F,
+    shape: [usize; 2],
+    b_strides: [usize; 2],
+) -> Row {
+    let len = shape[0] * shape[1];
+    let (a, b, mut out) = (numbers(len), numbers(len), numbers(len));
+    let read = if b_strides[0] == 0 { shape[1] } else { len };
+    Row::new(name, elements(2 * len + read), move || {
+        zip(&cx, f, &shape, Arg::In(&a, &[shape[1], 1]), Arg::In(&b, &b_strides), &mut out);
+        black_box(&mut out);
+    })
+}
+
+/// Two operands, with and without broadcasting.
+pub fn zips(cx: Context<'static>) -> Vec<Row> {
+    let (mut y, x) = (numbers(LEN), numbers(LEN));
+    vec![
+        zipped(cx, "add", functions::Add, [1024, 1024], [1024, 1]),
+        zipped(cx, "add a row to 1024×1024", functions::Add, [1024, 1024], [0, 1]),
+        zipped(cx, "add a row to 104857×10", functions::Add, [104_857, 10], [0, 1]),
+        zipped(cx, "add the transpose of 1024×1024", functions::Add, [1024, 1024], [1, 1024]),
+        Row::new("axpy", elements(3 * LEN), move || {
+            axpy(&cx, 0.5, &x, &mut y);
+            black_box(&mut y);
+        }),
+    ]
+}
+
+/// Reductions and what is made of them.
+pub fn reductions(cx: Context<'static>) -> Vec<Row> {
+    let reduction = |name: &str, kind: Reduce, outer: usize, n: usize, inner: usize| {
+        let (x, mut out) = (numbers(outer * n * inner), vec![0.0; outer * inner]);
+        Row::new(name, elements(x.len()), move || {
+            reduce(&cx, kind, outer, n, inner, &x, &mut out, false);
+            black_box(&mut out);
+        })
+    };
+    let (x, y) = (numbers(LEN), numbers(LEN));
+    let (rows, columns) = (LEN / 10, 10);
+    let (logits, mut probabilities) = (numbers(rows * columns), numbers(rows * columns));
+    let (wide, mut wide_out) = (numbers(LEN), numbers(LEN));
+    let labels: Vec<u32> = (0..rows as u32).map(|i| i % 10).collect();
+    let (loss_logits, loss_labels) = (logits.clone(), labels.clone());
+    let (gradient_logits, mut gradient) = (logits.clone(), logits.clone());
+    vec![
+        reduction("sum of 2^20", Reduce::Sum, 1, LEN, 1),
+        reduction("sums of 1024 rows", Reduce::Sum, 1024, 1024, 1),
+        reduction("sums of 1024 columns", Reduce::Sum, 1, 1024, 1024),
+        reduction("maxima of 1024 rows", Reduce::Max, 1024, 1024, 1),
+        Row::new("dot", elements(2 * LEN), move || {
+            black_box(dot(&cx, &x, &y));
+        }),
+        Row::new("softmax of 1024×1024", elements(2 * LEN), move || {
+            softmax(&cx, 1024, 1024, Span::Separate(&wide, &mut wide_out));
+            black_box(&mut wide_out);
+        }),
+        Row::new("softmax of 104857×10", elements(2 * rows * columns), move || {
+            softmax(&cx, rows, columns, Span::Separate(&logits, &mut probabilities));
+            black_box(&mut probabilities);
+        }),
+        Row::new("cross-entropy of 104857×10", elements(rows * columns), move || {
+            black_box(cross_entropy(&cx, rows, columns, &loss_logits, &loss_labels));
+        }),
+        Row::new("cross-entropy of 104857×10, gradient", elements(2 * rows * columns), move || {
+            cross_entropy_backward(&cx, rows, columns, &gradient_logits, &labels, 1.0, &mut gradient);
+            black_box(&mut gradient);
+        }),
+    ]
+}
+
+/// The other layers.
+pub fn layers(cx: Context<'static>) -> Vec<Row> {
+    let mut rows = vec![];
+    {
+        let (x, mut y) = (numbers(LEN), numbers(LEN));
+        let key = Key::new(1, Purpose::Dropout);
+        rows.push(Row::new("dropout", elements(2 * LEN), move || {
+            dropout(&cx, key, 0.5, Span::Separate(&x, &mut y));
+            black_box(&mut y);
+        }));
+    }
+    {
+        let (x, mut y) = (numbers(LEN), numbers(LEN));
+        rows.push(Row::new("transpose of 1024×1024", elements(2 * LEN), move || {
+            copy_strided(&cx, &[1024, 1024], &x, 0, &[1, 1024], &mut y);
+            black_box(&mut y);
+        }));
+    }
+    let pool = PoolShape {
+        planes: 1024,
+        height: 28,
+        width: 28,
+        kernel: [2; 2],
+        stride: [2; 2],
+        padding: [0; 2],
+        dilation: [1; 2],
+    };
+    {
+        let (x, mut index) = (numbers(pool.input_len()), vec![0; pool.output_len()]);
+        rows.push(Row::new("max-pool 2×2, argmax", elements(pool.input_len()), move || {
+            max_pool_argmax(&cx, &pool, &x, &mut index);
+            black_box(&mut index);
+        }));
+    }
+    {
+        let (x, index, mut y) =
+            (numbers(pool.input_len()), vec![1; pool.output_len()], numbers(pool.output_len()));
+        rows.push(Row::new("max-pool 2×2, select", elements(pool.input_len()), move || {
+            max_pool_select(&cx, &pool, &x, &index, &mut y);
+            black_box(&mut y);
+        }));
+    }
+    {
+        let (dy, index, mut dx) =
+            (numbers(pool.output_len()), vec![1; pool.output_len()], numbers(pool.input_len()));
+        rows.push(Row::new("max-pool 2×2, scatter", elements(pool.input_len()), move || {
+            max_pool_scatter(&cx, &pool, &dy, &index, &mut dx, false);
+            black_box(&mut dx);
+        }));
+    }
+    for (name, shape) in [
+        ("64×32×14×14", NormShape { batch: 64, channels: 32, inner: 196 }),
+        ("1024×512", NormShape { batch: 1024, channels: 512, inner: 1 }),
+    ] {
+        let len = shape.len();
+        let (x, channels) = (numbers(len), shape.channels);
+        let (mut mean, mut variance) = (vec![0.0; channels], vec![1.0; channels]);
+        rows.push(Row::new(format!("batch norm {name}, statistics"), elements(len), move || {
+            norm_statistics(&cx, &shape, &x, &mut mean, &mut variance);
+            black_box((&mut mean, &mut variance));
+        }));
+        let (x, one, zero, mut y) = (numbers(len), vec![1.0; channels], vec![0.0; channels], numbers(len));
+        rows.push(Row::new(format!("batch norm {name}, apply"), elements(2 * len), move || {
+            norm_apply(&cx, &shape, &x, &zero, &one, &one, &zero, &mut y);
+            black_box(&mut y);
+        }));
+        let (x, dy, mut dx) = (numbers(len), numbers(len), numbers(len));
+        let (one, zero) = (vec![1.0; channels], vec![0.0; channels]);
+        let (mut dgamma, mut dbeta) = (zero.clone(), zero.clone());
+        rows.push(Row::new(format!("batch norm {name}, gradient"), elements(3 * len), move || {
+            norm_backward(&cx, &shape, &x, &zero, &one, &one, &dy, &mut dx, &mut dgamma, &mut dbeta);
+            black_box(&mut dx);
+        }));
+    }
+    rows
+}
