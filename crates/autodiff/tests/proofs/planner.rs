@@ -330,6 +330,20 @@ fn residual_gradients_are_accumulated() {
     assert_eq!(count(" add("), 1, "{steps:#?}");
 }
 
+/// Around a product alone, what flows through is made from what flows around: adding to that in place would read what it
+/// has begun to write.
+#[test]
+fn no_product_is_added_to_its_own_operand() {
+    let graph = Graph::<f64>::with_parameters(vec![parameter("w", &[6, 6])], Mode::Train);
+    let x = graph.input("x", Shape::of([3, 6]));
+    let hidden = x.linear(graph.parameter(0), None).tanh();
+    let y = hidden + hidden.linear(graph.parameter(0), None);
+    let plan = graph.planner().loss(y.square().mean_all()).build().unwrap();
+    let steps = steps(&plan);
+    // Both sums stay, that of the values and that of the gradients.
+    assert_eq!(steps.iter().filter(|step| step.contains(" add(")).count(), 2, "{steps:#?}");
+}
+
 #[test]
 fn frozen_layers_cost_neither_gradients_nor_saved_activations() {
     let plan = |freeze: usize| {
