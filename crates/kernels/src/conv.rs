@@ -499,7 +499,7 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
                 rows: 0..rows,
                 columns: 0..pixels,
             };
-            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer);
+            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer, &mut []);
         }
     }
 }
@@ -585,7 +585,14 @@ impl<T: Element> SimdOp for WeightGradient<'_, '_, T> {
                     rows: 0..rows,
                     columns: 0..taps,
                 };
-                multiply(simd, &product, &PixelsByTaps { window, planes }, panel_depth(pixels), buffer);
+                multiply(
+                    simd,
+                    &product,
+                    &PixelsByTaps { window, planes },
+                    panel_depth(pixels),
+                    buffer,
+                    &mut [],
+                );
             }
         }
     }
