@@ -317,8 +317,12 @@ impl Offsets {
     #[inline(always)]
     fn new(width: usize, mut places: impl Iterator<Item = usize>) -> Offsets {
         let mut at = [0; TILE_COLUMNS];
-        for (j, place) in places.by_ref().take(width).enumerate() {
-            at[j..].fill(place);
+        let mut last = 0;
+        for (j, at) in at.iter_mut().enumerate() {
+            if j < width {
+                last = places.next().unwrap_or(last);
+            }
+            *at = last;
         }
         let neighbours = core::array::from_fn(|v| {
             let eight = &at[v * LANES..][..LANES];

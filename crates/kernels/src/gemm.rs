@@ -515,7 +515,10 @@ impl<T: Element> Tiles<'_, T> {
             }
         }
 
-        let mut a = self.a.wrapping_add(skipped);
+        // Two pointers, for the upper and the lower rows: with one, compilers chain the addresses of a depth to those of
+        // the depth before, and that chain is as long as the multiplications take.
+        let mut upper = self.a.wrapping_add(skipped);
+        let mut lower = upper.wrapping_add(3 * row_stride);
         let mut b = panel.data;
         for _ in 0..self.depths.len() {
             let mut vectors = [T::Vector::splat(simd, T::zero()); VECTORS];
@@ -533,14 +536,20 @@ impl<T: Element> Tiles<'_, T> {
                 };
             }
             for (i, sums) in sums.iter_mut().enumerate() {
+                let a = if i < 3 {
+                    upper.wrapping_add(i * row_stride)
+                } else {
+                    lower.wrapping_add((i - 3) * row_stride)
+                };
                 // SAFETY: A, or its copy, has row `row + i` at every depth: the callers of `multiply` checked its length.
-                let a = T::Vector::splat(simd, unsafe { *a.add(i * row_stride) });
+                let a = T::Vector::splat(simd, unsafe { *a });
                 for (sum, vector) in sums.iter_mut().zip(vectors) {
                     *sum = a.mul_add(vector, *sum);
                 }
             }
             // Wrapping, because the last step may leave both matrices.
-            (a, b) = (a.wrapping_add(k_stride), b.wrapping_add(panel.strides[0]));
+            (upper, lower) = (upper.wrapping_add(k_stride), lower.wrapping_add(k_stride));
+            b = b.wrapping_add(panel.strides[0]);
         }
 
         let relu = self.depths.end == product.k && product.activation == Activation::Relu;
