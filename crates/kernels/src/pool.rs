@@ -53,11 +53,16 @@ impl PoolShape {
     /// The taps of the window at output position `out` that lie inside the input, along one axis.
     #[inline(always)]
     fn taps(&self, out: usize, axis: usize) -> Range<usize> {
-        let (len, dilation) = ([self.height, self.width][axis], self.dilation[axis]);
-        let start = out * self.stride[axis];
-        let first = self.padding[axis].saturating_sub(start).div_ceil(dilation);
-        let last = (len + self.padding[axis]).saturating_sub(start).div_ceil(dilation);
-        first..last.min(self.kernel[axis]).max(first)
+        let (kernel, dilation) = (self.kernel[axis], self.dilation[axis]);
+        let (start, before) = (out * self.stride[axis], self.padding[axis]);
+        let after = before + [self.height, self.width][axis];
+        // Most windows lie inside, and divisions are slow.
+        if start >= before && start + (kernel - 1) * dilation < after {
+            return 0..kernel;
+        }
+        let first = before.saturating_sub(start).div_ceil(dilation);
+        let last = after.saturating_sub(start).div_ceil(dilation);
+        first..last.min(kernel).max(first)
     }
 
     /// Where tap `tap` of output position `out` lies, along one axis; only for [`taps`](Self::taps).
@@ -141,13 +146,16 @@ fn take_greater<'a, T: Element>(best: &mut [T], taken: &mut [u32], tap: u32, x: 
 const STRIP: usize = 32;
 
 impl PoolShape {
-    /// The outputs of a row whose tap `tap` lies inside the input.
+    /// Those outputs of `strip` in a row whose tap `tap` lies inside the input.
     #[inline(always)]
-    fn outputs(&self, tap: usize) -> Range<usize> {
-        let stride = self.stride[1];
-        let (before, after) = (self.padding[1], self.width + self.padding[1]);
-        let at = tap * self.dilation[1];
-        before.saturating_sub(at).div_ceil(stride)..after.saturating_sub(at).div_ceil(stride)
+    fn outputs(&self, tap: usize, strip: &Range<usize>) -> Range<usize> {
+        let (stride, at) = (self.stride[1], tap * self.dilation[1]);
+        let (before, after) = (self.padding[1], self.padding[1] + self.width);
+        if strip.start * stride + at >= before && (strip.end - 1) * stride + at < after {
+            return strip.clone();
+        }
+        let first = before.saturating_sub(at).div_ceil(stride).max(strip.start);
+        first..after.saturating_sub(at).div_ceil(stride).min(strip.end).max(first)
     }
 
     /// The indices for the outputs `strip` of row `out_y`.
@@ -168,14 +176,13 @@ impl PoolShape {
         for tap_y in rows {
             let row = &x[self.at(out_y, tap_y, 0) * self.width..][..self.width];
             for tap_x in 0..self.kernel[1] {
-                let outputs = self.outputs(tap_x);
-                let (first, last) = (outputs.start.max(strip.start), outputs.end.min(strip.end));
-                if first >= last {
+                let outputs = self.outputs(tap_x, &strip);
+                if outputs.is_empty() {
                     continue;
                 }
                 let tap = (tap_y * self.kernel[1] + tap_x) as u32;
-                let row = &row[self.at(first, tap_x, 1)..];
-                let outputs = first - strip.start..last - strip.start;
+                let row = &row[self.at(outputs.start, tap_x, 1)..];
+                let outputs = outputs.start - strip.start..outputs.end - strip.start;
                 let (best, taken) = (&mut best[outputs.clone()], &mut taken[outputs]);
                 match stride {
                     1 => take_greater(best, taken, tap, row.iter()),
