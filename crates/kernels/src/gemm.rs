@@ -360,8 +360,7 @@ pub(crate) fn multiply<T: Element, S: Simd>(
     b_buffer: &mut [T],
     a_buffer: &mut [T],
 ) {
-    // Twelve sums are two vectors of f32 for each row of a tile on a machine with 16 registers of 8, else one.
-    let most = if S::ACCUMULATORS * size_of::<f32>() >= 12 * size_of::<T>() { TILE_COLUMNS } else { LANES };
+    let most = if is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
     let columns = product.columns.clone();
     let mut start = 0;
     loop {
@@ -371,7 +370,7 @@ pub(crate) fn multiply<T: Element, S: Simd>(
             let first = product.rows.start * product.a_strides[0] + start * product.a_strides[1];
             (product.a.as_ptr().wrapping_add(first), Some(product.a_strides))
         } else {
-            product.copy_a(start..end, a_buffer);
+            product.copy_a(simd, start..end, a_buffer);
             (a_buffer.as_ptr(), None)
         };
         let mut column = columns.start;
@@ -393,14 +392,14 @@ pub(crate) fn multiply<T: Element, S: Simd>(
 impl<T: Element> Product<'_, T> {
     /// Copies A tile by tile: each as `depths` rows of as many elements as the tile is high.
     #[inline(always)]
-    fn copy_a(&self, depths: Range<usize>, buffer: &mut [T]) {
+    fn copy_a<S: Simd>(&self, _: S, depths: Range<usize>, buffer: &mut [T]) {
         let (rows, [row_stride, k_stride]) = (self.rows.clone(), self.a_strides);
         // Depth by depth, so that neighbours in memory are read one after the other.
         for (p, depth) in depths.clone().enumerate() {
             let from = &self.a[rows.start * row_stride + depth * k_stride..];
             let mut row = 0;
             while row < rows.len() {
-                let height = tile_rows(rows.len() - row);
+                let height = tile_rows::<S>(rows.len() - row);
                 let to = &mut buffer[row * depths.len() + p * height..];
                 match (height, row_stride, from[row * row_stride..].first_chunk(), to.first_chunk_mut()) {
                     (TILE_ROWS, 1, Some(from), Some(to)) => *to = *from as [T; TILE_ROWS],
@@ -416,14 +415,19 @@ impl<T: Element> Product<'_, T> {
     }
 }
 
+/// Whether a row of a tile is two vectors: twelve sums, on a machine with 16 registers of eight `f32`.
+const fn is_wide<T, S: Simd>() -> bool {
+    S::ACCUMULATORS * size_of::<f32>() >= 12 * size_of::<T>()
+}
+
 /// The rows of the next tile when so many are left. Eight are two times four: a tile of two does not have enough sums to
 /// hide the latency of an addition.
 #[inline(always)]
-fn tile_rows(left: usize) -> usize {
+fn tile_rows<S: Simd>(left: usize) -> usize {
     match left {
-        8 => 4,
-        6.. => 6,
-        4.. => 4,
+        8 if S::ACCUMULATORS >= 6 => 4,
+        6.. if S::ACCUMULATORS >= 6 => 6,
+        4.. if S::ACCUMULATORS >= 6 => 4,
         2.. => 2,
         _ => 1,
     }
@@ -447,16 +451,17 @@ impl<T: Element> SimdOp for Tiles<'_, T> {
     fn eval<S: Simd>(self, simd: S) {
         let Range { start: mut row, end } = self.product.rows;
         while row < end {
-            row += match (tile_rows(end - row), self.panel.whole, self.panel.width > LANES) {
-                (6, true, true) => self.tile::<S, 6, 2, true>(simd, row),
-                (4, true, true) => self.tile::<S, 4, 2, true>(simd, row),
-                (2, true, true) => self.tile::<S, 2, 2, true>(simd, row),
-                (_, true, true) => self.tile::<S, 1, 2, true>(simd, row),
-                (6, true, false) => self.tile::<S, 6, 1, true>(simd, row),
-                (4, true, false) => self.tile::<S, 4, 1, true>(simd, row),
-                (2, true, false) => self.tile::<S, 2, 1, true>(simd, row),
-                (_, true, false) => self.tile::<S, 1, 1, true>(simd, row),
-                (4.., false, _) => self.tile::<S, 4, 1, false>(simd, row),
+            // The guards are known when compiling: a level is spared the tiles that it has no registers for.
+            row += match (tile_rows::<S>(end - row), self.panel.whole, self.panel.width > LANES) {
+                (6, true, true) if is_wide::<T, S>() => self.tile::<S, 6, 2, true>(simd, row),
+                (4, true, true) if is_wide::<T, S>() => self.tile::<S, 4, 2, true>(simd, row),
+                (2, true, true) if is_wide::<T, S>() => self.tile::<S, 2, 2, true>(simd, row),
+                (_, true, true) if is_wide::<T, S>() => self.tile::<S, 1, 2, true>(simd, row),
+                (6, true, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 6, 1, true>(simd, row),
+                (4, true, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 4, 1, true>(simd, row),
+                (2, true, _) => self.tile::<S, 2, 1, true>(simd, row),
+                (_, true, _) => self.tile::<S, 1, 1, true>(simd, row),
+                (4.., false, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 4, 1, false>(simd, row),
                 (_, false, _) => self.tile::<S, 1, 1, false>(simd, row),
             };
         }
