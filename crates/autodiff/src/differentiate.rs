@@ -77,8 +77,12 @@ impl<T: Element> Graph<T> {
         wrt: &[Var<'g, T>],
     ) -> Result<Vec<Var<'g, T>>, Error> {
         self.check()?;
-        if loss.shape().len() != 1 {
-            return Err(self.error_at(loss.id, ErrorKind::NotScalar { got: loss.shape() }));
+        if !self.owns(loss) || !self.owns(seed) || !wrt.iter().all(|var| self.owns(*var)) {
+            return Err(Error { kind: ErrorKind::OtherGraph, path: String::new(), location: None });
+        }
+        let got = loss.value_type();
+        if got.len() != 1 || got.kind != Kind::Real {
+            return Err(self.error_at(loss.id, ErrorKind::NotScalar { got }));
         }
         let seed = seed.reshape(loss.shape());
 
@@ -107,26 +111,9 @@ impl<T: Element> Graph<T> {
             }
             let Some((op, inputs, path)) = self.op_at(id as u32) else { continue };
             let before = core::mem::replace(&mut self.inner.borrow_mut().path, path);
-            let output = Var { graph: self, id: id as u32 };
-            let flows = op.vjp(&NodeRef { inputs: &inputs, output }, dy);
-            for (operand, input) in inputs.iter().enumerate() {
-                if !active[input.id as usize] {
-                    continue;
-                }
-                match flows.get(operand).copied().unwrap_or(Gradient::Missing) {
-                    Gradient::Zero => {}
-                    Gradient::Missing => {
-                        return Err(
-                            self.error_at(id as u32, ErrorKind::NotDifferentiable { op: op.name(), operand })
-                        );
-                    }
-                    Gradient::Flow(flow) => {
-                        let so_far = &mut gradients[input.id as usize];
-                        *so_far = Some(so_far.map_or(flow, |sum| sum + flow));
-                    }
-                }
-            }
+            let flown = self.pass_on(id as u32, &*op, &inputs, dy, &active, &mut gradients);
             self.inner.borrow_mut().path = before;
+            flown?;
         }
         self.check()?;
         wrt.iter()
@@ -137,6 +124,43 @@ impl<T: Element> Graph<T> {
                 })
             })
             .collect()
+    }
+
+    /// Adds what flows from node `id` to the gradients of its inputs.
+    fn pass_on<'g>(
+        &'g self,
+        id: u32,
+        op: &dyn Op<T>,
+        inputs: &[Var<'g, T>],
+        dy: Var<'g, T>,
+        active: &[bool],
+        gradients: &mut [Option<Var<'g, T>>],
+    ) -> Result<(), Error> {
+        let flows = op.vjp(&NodeRef { inputs, output: Var { graph: self, id } }, dy);
+        for (operand, input) in inputs.iter().enumerate() {
+            if !active[input.id as usize] {
+                continue;
+            }
+            let flow = match flows.get(operand).copied().unwrap_or(Gradient::Missing) {
+                Gradient::Zero => continue,
+                Gradient::Missing => {
+                    return Err(self.error_at(id, ErrorKind::NotDifferentiable { op: op.name(), operand }));
+                }
+                Gradient::Flow(flow) => flow,
+            };
+            if !self.owns(flow) {
+                return Err(self.error_at(id, ErrorKind::OtherGraph));
+            }
+            self.check()?;
+            let (expected, got) = (input.value_type(), flow.value_type());
+            if expected != got {
+                let kind = ErrorKind::Gradient { op: op.name(), operand, expected, got };
+                return Err(self.error_at(id, kind));
+            }
+            let so_far = &mut gradients[input.id as usize];
+            *so_far = Some(so_far.map_or(flow, |sum| sum + flow));
+        }
+        Ok(())
     }
 
     #[allow(clippy::type_complexity, reason = "three fields of one node, taken apart by the only caller")]

@@ -116,6 +116,7 @@ pub use with_alloc::{BindError, Error, ErrorKind};
 #[cfg(feature = "alloc")]
 mod with_alloc {
     use super::OpError;
+    use crate::{ValueType, VerifyError};
     use alloc::string::String;
     use bantam_core::Shape;
     use core::{fmt, panic::Location};
@@ -140,8 +141,8 @@ mod with_alloc {
         },
         /// Only a single number can be differentiated.
         NotScalar {
-            /// The shape.
-            got: Shape,
+            /// The type of what was to be differentiated.
+            got: ValueType,
         },
         /// A graph has no parameter of this number.
         NoParameter {
@@ -150,6 +151,36 @@ mod with_alloc {
             /// How many parameters there are.
             count: usize,
         },
+        /// A value without elements, or with more bytes than an address can count.
+        Size {
+            /// The shape.
+            shape: Shape,
+        },
+        /// An operand, loss or output belongs to another graph.
+        OtherGraph,
+        /// An op's derivative does not have the type of the operand it is for.
+        Gradient {
+            /// The op.
+            op: &'static str,
+            /// The operand, from 0.
+            operand: usize,
+            /// The operand's type.
+            expected: ValueType,
+            /// The derivative's type.
+            got: ValueType,
+        },
+        /// An op [says](crate::Op::is_alias) that its output is its first input, but they differ in size or kind.
+        Alias {
+            /// The op.
+            op: &'static str,
+        },
+        /// A plan was asked to use [the same memory](crate::Planner::same_memory_as) as one for other parameters, another
+        /// optimizer, or without sums over micro-batches.
+        OtherParameters,
+        /// The plan needs more bytes than an address can count.
+        TooLarge,
+        /// The plan contradicts itself: the planner has a bug, or a custom op says different things at different times.
+        Contradiction(VerifyError),
         /// A plan needs at least one output or a loss.
         Empty,
     }
@@ -187,12 +218,34 @@ mod with_alloc {
                 ErrorKind::NotScalar { got } => {
                     write!(
                         f,
-                        "only a single number can be differentiated, got shape {got}; sum or average it first"
+                        "only a single number can be differentiated, got {got}; sum or average it first"
                     )?;
                 }
                 ErrorKind::NoParameter { index, count } => {
                     write!(f, "there is no parameter {index}: the graph was made with {count}")?;
                 }
+                ErrorKind::Size { shape } if shape.dims().contains(&0) => {
+                    write!(f, "the shape {shape} has no elements; every axis needs a length of at least 1")?;
+                }
+                ErrorKind::Size { shape } => {
+                    write!(f, "the shape {shape} has more elements than can be addressed")?;
+                }
+                ErrorKind::OtherGraph => write!(f, "a value of another graph was used")?,
+                ErrorKind::Gradient { op, operand, expected, got } => {
+                    write!(f, "{op} gives a gradient {got} for its operand {operand}, which is {expected}")?;
+                }
+                ErrorKind::Alias { op } => {
+                    write!(
+                        f,
+                        "{op} says that its output is its first input, but they differ in size or kind"
+                    )?;
+                }
+                ErrorKind::OtherParameters => write!(
+                    f,
+                    "the plan whose memory is to be used has other parameters, another optimizer or no sums over micro-batches"
+                )?,
+                ErrorKind::TooLarge => write!(f, "the plan needs more memory than can be addressed")?,
+                ErrorKind::Contradiction(error) => write!(f, "the plan contradicts itself: {error}")?,
                 ErrorKind::Empty => write!(f, "a plan needs a loss or at least one output")?,
             }
             match self.location {

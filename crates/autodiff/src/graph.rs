@@ -1,6 +1,6 @@
 //! What to compute: nodes, recorded by ordinary Rust code that works on [`Var`]s.
 
-use crate::{Element, Error, ErrorKind, Op, OpError, Shared, ValueType};
+use crate::{Element, Error, ErrorKind, Kind, Op, OpError, Shared, ValueType};
 use alloc::{string::String, vec::Vec};
 use bantam_core::Shape;
 use core::{cell::RefCell, fmt, panic::Location};
@@ -160,10 +160,16 @@ impl<T: Element> Graph<T> {
     /// Gives a buffer (or any parameter) a new value at the end of a step, after everything has read the old one.
     #[track_caller]
     pub fn assign(&self, index: usize, value: Var<'_, T>) {
-        let current = self.parameter(index).shape();
-        if current != value.shape() {
-            let error = OpError::Shape { op: "assign", expected: current, got: value.shape() };
-            return self.fail(ErrorKind::Op(error));
+        if !self.owns(value) {
+            return self.fail(ErrorKind::OtherGraph);
+        }
+        let (current, new) = (self.parameter(index).shape(), value.value_type());
+        if current != new.shape {
+            return self.fail_op(OpError::Shape { op: "assign", expected: current, got: new.shape });
+        }
+        if new.kind != Kind::Real {
+            let error = OpError::Kind { op: "assign", operand: 0, expected: Kind::Real, got: new.kind };
+            return self.fail_op(error);
         }
         self.inner.borrow_mut().assignments.push((index, value.id));
     }
@@ -177,6 +183,10 @@ impl<T: Element> Graph<T> {
     /// Records an op that is already shared.
     #[track_caller]
     pub fn apply_shared<'g>(&'g self, op: Shared<dyn Op<T>>, inputs: &[Var<'g, T>]) -> Var<'g, T> {
+        if !inputs.iter().all(|x| self.owns(*x)) {
+            self.fail(ErrorKind::OtherGraph);
+            return self.push(Source::Op(op), Vec::new(), ValueType::real(Shape::SCALAR));
+        }
         let types: Vec<ValueType> = inputs.iter().map(|x| x.value_type()).collect();
         let value = match op.infer(&types) {
             Ok(value) => value,
@@ -234,8 +244,18 @@ impl<T: Element> Graph<T> {
         self.fail(ErrorKind::Op(error));
     }
 
+    /// Whether `var` was recorded by this graph.
+    pub(crate) fn owns(&self, var: Var<'_, T>) -> bool {
+        core::ptr::eq(self, var.graph)
+    }
+
     #[track_caller]
-    fn push(&self, source: Source<T>, inputs: Vec<u32>, value: ValueType) -> Var<'_, T> {
+    fn push(&self, source: Source<T>, inputs: Vec<u32>, mut value: ValueType) -> Var<'_, T> {
+        if !value.is_usable(size_of::<T>()) {
+            self.fail(ErrorKind::Size { shape: value.shape });
+            // Nobody after this computes with an impossible number of elements.
+            value.shape = Shape::SCALAR;
+        }
         let mut inner = self.inner.borrow_mut();
         let id = inner.nodes.len() as u32;
         let path = inner.path;

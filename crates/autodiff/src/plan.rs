@@ -16,6 +16,9 @@ use alloc::{string::String, vec, vec::Vec};
 use bantam_core::{Optimizer, Shape};
 use core::{fmt, ops::Range};
 
+/// The number of no value.
+const NO_VALUE: u32 = u32::MAX;
+
 /// When the optimizer is applied to a parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpdateOrder {
@@ -134,6 +137,8 @@ pub struct Plan<T: Element = f32> {
     pub(crate) slots: Vec<Slot>,
     /// Which value each entry of `slots` is meant to hold.
     values: Vec<u32>,
+    /// The values that belong into a parameter, buffer or running sum, and where that is; in ascending order.
+    homes: Vec<(u32, Slot)>,
     pub(crate) residents: Vec<Resident>,
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
@@ -158,7 +163,8 @@ pub struct Planner<'g, T: Element = f32> {
     micro_batches: bool,
     share: bool,
     alignment: usize,
-    residents: Option<Vec<Resident>>,
+    /// Where another plan has its residents, and its alignment.
+    same_memory: Option<(Vec<Resident>, usize)>,
 }
 
 impl<T: Element> fmt::Debug for Planner<'_, T> {
@@ -184,7 +190,7 @@ impl<T: Element> Graph<T> {
             micro_batches: false,
             share: true,
             alignment: 64,
-            residents: None,
+            same_memory: None,
         }
     }
 }
@@ -245,17 +251,16 @@ impl<'g, T: Element> Planner<'g, T> {
     /// saves memory on a microcontroller.
     #[must_use]
     pub fn alignment(mut self, bytes: usize) -> Self {
-        self.alignment = bytes.next_power_of_two().clamp(8, 64);
+        self.alignment = bytes.clamp(8, 64).next_power_of_two();
         self
     }
 
     /// Puts parameters, buffers and optimizer state where `plan` has them, so that a session can
     /// [swap](crate::Session::swap) the two. Implied for plans with the same parameters, optimizer and accumulation;
-    /// needed for a plan that only evaluates.
+    /// needed for a plan that only evaluates. The other plan's [alignment](Self::alignment) is taken over too.
     #[must_use]
     pub fn same_memory_as(mut self, plan: &Plan<T>) -> Self {
-        self.residents = Some(plan.residents.clone());
-        self.alignment = plan.alignment;
+        self.same_memory = Some((plan.residents.clone(), plan.alignment));
         self
     }
 
@@ -267,10 +272,17 @@ impl<'g, T: Element> Planner<'g, T> {
         let graph = self.graph;
         graph.check()?;
         if self.loss.is_none() && self.outputs.is_empty() {
-            return Err(Error { kind: ErrorKind::Empty, path: String::new(), location: None });
+            return Err(unlocated(ErrorKind::Empty));
+        }
+        let owned = self.outputs.iter().map(|(_, var)| *var).chain(self.loss).all(|var| graph.owns(var));
+        if !owned {
+            return Err(unlocated(ErrorKind::OtherGraph));
         }
         if self.needs_global_norm {
             self.order = UpdateOrder::AtEnd;
+        }
+        if let Some((_, alignment)) = self.same_memory {
+            self.alignment = alignment;
         }
 
         let mut gradients = Vec::new();
@@ -286,8 +298,38 @@ impl<'g, T: Element> Planner<'g, T> {
             gradients = trainable.into_iter().zip(found.iter().map(|var| var.id)).collect();
         }
         let inner = graph.inner.borrow();
-        Lowering::new(&inner, &self, gradients).finish(&self)
+        let plan = Lowering::new(&inner, &self, gradients)?.finish(&self)?;
+        // The session's memory safety rests on this, and ops that are not ours had a say in the plan.
+        plan.verify().map_err(|error| unlocated(ErrorKind::Contradiction(error)))?;
+        Ok(plan)
     }
+
+    /// Where parameters, buffers, optimizer state and running sums lie.
+    fn place_residents(&self, specs: &[ParameterSpec]) -> Result<Vec<Resident>, Error> {
+        let Some((residents, _)) = &self.same_memory else {
+            let placed = place_residents::<T>(specs, &self.state_lens, self.micro_batches, self.alignment);
+            return placed.ok_or_else(|| unlocated(ErrorKind::TooLarge));
+        };
+        let fits = |index: usize, spec: &ParameterSpec| {
+            let there = &residents[index];
+            let same = (&there.spec.path, there.spec.shape, there.spec.buffer)
+                == (&spec.path, spec.shape, spec.buffer);
+            // What is only evaluated has no say in what the optimizer keeps.
+            let trains = self.loss.is_some() && spec.trainable && !spec.buffer;
+            let state = there.state.value.len() == self.state_lens[index];
+            same && (!trains || state && (there.accumulator.is_some() || !self.micro_batches))
+        };
+        if residents.len() == specs.len() && specs.iter().enumerate().all(|(i, spec)| fits(i, spec)) {
+            Ok(residents.clone())
+        } else {
+            Err(unlocated(ErrorKind::OtherParameters))
+        }
+    }
+}
+
+/// A mistake that belongs to no line of the graph.
+fn unlocated(kind: ErrorKind) -> Error {
+    Error { kind, path: String::new(), location: None }
 }
 
 /// Where a value must lie.
@@ -350,7 +392,7 @@ struct Lowering<T: Element> {
 }
 
 impl<T: Element> Lowering<T> {
-    fn new(inner: &Inner<T>, planner: &Planner<'_, T>, gradients: Vec<(usize, u32)>) -> Self {
+    fn new(inner: &Inner<T>, planner: &Planner<'_, T>, gradients: Vec<(usize, u32)>) -> Result<Self, Error> {
         let mut values: Vec<Value> = inner
             .nodes
             .iter()
@@ -370,17 +412,18 @@ impl<T: Element> Lowering<T> {
             if let Source::Op(op) = &node.source
                 && op.is_alias()
             {
-                values[id].root = values[node.inputs[0] as usize].root;
+                let input = node.inputs.first().map(|&input| values[input as usize]);
+                let same =
+                    |input: &Value| (input.ty.len(), input.ty.kind) == (node.value.len(), node.value.kind);
+                let Some(input) = input.filter(same) else {
+                    let path = inner.paths[node.path as usize].clone();
+                    let kind = ErrorKind::Alias { op: op.name() };
+                    return Err(Error { kind, path, location: Some(node.location) });
+                };
+                values[id].root = input.root;
             }
         }
-        let residents = planner.residents.clone().unwrap_or_else(|| {
-            place_residents::<T>(
-                &inner.parameters,
-                &planner.state_lens,
-                planner.micro_batches,
-                planner.alignment,
-            )
-        });
+        let residents = planner.place_residents(&inner.parameters)?;
         let names = inner
             .nodes
             .iter()
@@ -399,7 +442,7 @@ impl<T: Element> Lowering<T> {
             backward_from: planner.loss.map_or(u32::MAX, |loss| loss.id + 1),
         };
         lowering.select(inner);
-        lowering
+        Ok(lowering)
     }
 
     fn root(&self, value: u32) -> u32 {
@@ -432,7 +475,7 @@ impl<T: Element> Lowering<T> {
         }
         for (id, node) in inner.nodes.iter().enumerate().filter(|&(id, _)| needed[id]) {
             if let Source::Op(op) = &node.source
-                && !op.is_alias()
+                && self.root(id as u32) == id as u32
             {
                 let inputs = node.inputs.clone();
                 self.work.push(Work::Compute {
@@ -444,15 +487,30 @@ impl<T: Element> Lowering<T> {
                 });
             }
         }
+        // Every assignment sees the old values: one that reads a parameter reads it before any is written.
+        let mut assigned = Vec::with_capacity(inner.assignments.len());
         for &(index, value) in &inner.assignments {
+            let place = self.values[self.root(value) as usize].place;
             // What already lies there is not copied onto itself.
-            if self.values[self.root(value) as usize].place == Place::Parameter(index) {
-                continue;
+            if place != Place::Parameter(index) {
+                let is_parameter = place != Place::Anywhere;
+                assigned.push((
+                    index,
+                    if is_parameter { self.copy(value, Place::Anywhere, value) } else { value },
+                ));
             }
-            let output = self.add_value(self.values[value as usize].ty, Place::Parameter(index));
-            let op: Shared<dyn Op<T>> = Shared::new(Copied);
-            self.work.push(Work::Compute { op, inputs: vec![value], output, onto: None, node: value });
         }
+        for (index, value) in assigned {
+            self.copy(value, Place::Parameter(index), value);
+        }
+    }
+
+    /// Adds a copy of `value` at the end of the work, for the sake of `node`.
+    fn copy(&mut self, value: u32, place: Place, node: u32) -> u32 {
+        let output = self.add_value(self.values[value as usize].ty, place);
+        let op: Shared<dyn Op<T>> = Shared::new(Copied);
+        self.work.push(Work::Compute { op, inputs: vec![value], output, onto: None, node });
+        output
     }
 
     /// How often each root is read, views included; pinned roots count as read once more.
@@ -472,6 +530,22 @@ impl<T: Element> Lowering<T> {
         uses
     }
 
+    /// The last work that reads each root, views included; the end for what must survive the step.
+    fn last_reads(&self) -> Vec<usize> {
+        let mut last = vec![0; self.values.len()];
+        for (at, work) in self.work.iter().enumerate() {
+            for value in work.reads() {
+                last[self.root(value) as usize] = at;
+            }
+        }
+        for (id, value) in self.values.iter().enumerate() {
+            if value.pinned {
+                last[id] = self.work.len();
+            }
+        }
+        last
+    }
+
     /// Moves an activation into the op whose only reader it is.
     fn fuse_activations(&mut self) {
         let uses = self.uses();
@@ -481,8 +555,7 @@ impl<T: Element> Lowering<T> {
             let Work::Compute { op, inputs, output, .. } = &self.work[at] else { continue };
             let output = *output;
             producer[output as usize] = Some(at);
-            let Some(activation) = op.as_activation() else { continue };
-            let input = inputs[0];
+            let (Some(activation), &[input]) = (op.as_activation(), inputs.as_slice()) else { continue };
             if self.root(input) != input || uses[input as usize] != 1 {
                 continue;
             }
@@ -499,19 +572,27 @@ impl<T: Element> Lowering<T> {
         self.drop_dead(&dead);
     }
 
-    /// Turns `a + f(…)` into `a += f(…)` where `f` can do that and nobody else reads either of the two.
+    /// Turns `a + f(…)` into `a += f(…)` where `f` can do that, nobody else reads its result, and the sum is the last to
+    /// read `a`.
     fn fuse_sums(&mut self) {
         let uses = self.uses();
+        let mut last_read = self.last_reads();
+        for &(_, gradient) in &self.gradients {
+            // Its update is still to come.
+            last_read[self.root(gradient) as usize] = self.work.len();
+        }
+        // Values that a sum has taken the place of: whoever reads them must not run later than now.
+        let mut taken = vec![false; self.values.len()];
         let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
         let mut dead = vec![false; self.work.len()];
         for at in 0..self.work.len() {
             let Work::Compute { op, inputs, output, onto: None, .. } = &self.work[at] else { continue };
             let output = *output;
             producer[output as usize] = Some(at);
+            let &[a, b] = inputs.as_slice() else { continue };
             if !op.is_sum() {
                 continue;
             }
-            let (a, b) = (inputs[0], inputs[1]);
             let same = |x: u32| self.values[x as usize].ty == self.values[output as usize].ty;
             if !same(a) || !same(b) || self.root(a) == self.root(b) {
                 continue;
@@ -522,8 +603,7 @@ impl<T: Element> Lowering<T> {
                 // A running sum over micro-batches may be written to; a parameter or an input may not.
                 let writable = match onto_root.place {
                     Place::Anywhere => {
-                        !onto_root.pinned
-                            && uses[self.root(onto) as usize] == 1
+                        last_read[self.root(onto) as usize] == at
                             && producer[self.root(onto) as usize].is_some()
                             && target.place == Place::Anywhere
                     }
@@ -535,8 +615,13 @@ impl<T: Element> Lowering<T> {
                     continue;
                 }
                 let Work::Compute { op, inputs, onto: None, node, .. } = &self.work[source] else { continue };
-                if op.accumulates() {
+                // `f` moves to where the sum is: everything that it reads must still be there.
+                let stays =
+                    |&input: &u32| self.root(input) != self.root(onto) && !taken[self.root(input) as usize];
+                if inputs.iter().all(stays) && op.accumulates() {
                     let (op, inputs, node) = (op.clone(), inputs.clone(), *node);
+                    inputs.iter().for_each(|&input| last_read[self.root(input) as usize] = at);
+                    taken[self.root(onto) as usize] = true;
                     self.work[at] = Work::Compute { op, inputs, output, onto: Some(onto), node };
                     dead[source] = true;
                     break;
@@ -554,8 +639,15 @@ impl<T: Element> Lowering<T> {
         });
     }
 
+    /// The work after which the loss is known: before that, nothing that outlives the step may change.
+    fn after_loss(&self) -> usize {
+        let root = self.loss.map(|loss| self.root(loss));
+        self.work.iter().rposition(|work| root.is_some() && work.writes() == root).map_or(0, |at| at + 1)
+    }
+
     /// Adds each gradient to its running sum, right where it is complete: later would keep alive what it is made from.
     fn accumulate_gradients(&mut self) {
+        let after_loss = self.after_loss();
         let mut sums: Vec<Vec<Work<T>>> = (0..=self.work.len()).map(|_| Vec::new()).collect();
         for (parameter, gradient) in core::mem::take(&mut self.gradients) {
             let ty = self.residents[parameter].value.value;
@@ -564,6 +656,7 @@ impl<T: Element> Lowering<T> {
             let root = self.root(gradient);
             let complete =
                 self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
+            let complete = complete.max(after_loss);
             let op: Shared<dyn Op<T>> = Shared::new(Add::default());
             let inputs = vec![before, gradient];
             sums[complete].push(Work::Compute { op, inputs, output: after, onto: None, node: gradient });
@@ -591,35 +684,28 @@ impl<T: Element> Lowering<T> {
             let root = self.root(gradient);
             let computed = self.work.iter().any(|work| work.writes() == Some(root));
             if self.values[root as usize].pinned || taken.contains(&root) || !computed {
-                let copy = self.add_value(self.values[gradient as usize].ty, Place::Anywhere);
-                let op: Shared<dyn Op<T>> = Shared::new(Copied);
-                self.work.push(Work::Compute {
-                    op,
-                    inputs: vec![gradient],
-                    output: copy,
-                    onto: None,
-                    node: gradient,
-                });
-                self.gradients[entry].1 = copy;
+                self.gradients[entry].1 = self.copy(gradient, Place::Anywhere, gradient);
             }
             taken.push(root);
         }
 
+        let after_loss = self.after_loss();
         let mut ready: Vec<Vec<Work<T>>> = (0..=self.work.len()).map(|_| Vec::new()).collect();
         for &(parameter, gradient) in &self.gradients {
             let root = self.root(gradient);
             let at = match order {
                 UpdateOrder::AtEnd => self.work.len(),
                 UpdateOrder::AsReady => {
+                    let own = Place::Parameter(parameter);
                     let matters = |work: &Work<T>| {
-                        work.writes() == Some(root)
-                            || work.reads().any(|value| {
-                                let read = self.root(value);
-                                read == root
-                                    || self.values[read as usize].place == Place::Parameter(parameter)
-                            })
+                        work.writes().is_some_and(|written| {
+                            written == root || self.values[written as usize].place == own
+                        }) || work.reads().any(|value| {
+                            let read = self.root(value);
+                            read == root || self.values[read as usize].place == own
+                        })
                     };
-                    self.work.iter().rposition(matters).map_or(0, |at| at + 1)
+                    self.work.iter().rposition(matters).map_or(0, |at| at + 1).max(after_loss)
                 }
             };
             ready[at].push(Work::Update { parameter, gradient });
@@ -634,32 +720,22 @@ impl<T: Element> Lowering<T> {
         }
         self.fuse_sums();
         self.place_updates(planner.order);
-        Ok(self.allocate(planner))
+        self.allocate(planner)
     }
 
     /// Lifetimes, in-place operands, offsets.
-    fn allocate(self, planner: &Planner<'_, T>) -> Plan<T> {
+    fn allocate(self, planner: &Planner<'_, T>) -> Result<Plan<T>, Error> {
         let real = size_of::<T>();
         let end = self.work.len();
         let alignment = planner.alignment;
 
-        // The last read of every root.
-        let mut last_read: Vec<usize> = vec![0; self.values.len()];
-        for (at, work) in self.work.iter().enumerate() {
-            for value in work.reads() {
-                last_read[self.root(value) as usize] = at;
-            }
-        }
-        for (id, value) in self.values.iter().enumerate() {
-            if value.pinned {
-                last_read[id] = end;
-            }
-        }
+        let last_read = self.last_reads();
 
         // Storages: what occupies one place for one stretch of time, by a chain of values that follow each other.
         let mut storages: Vec<Storage> = Vec::new();
         let mut storage_of: Vec<Option<usize>> = vec![None; self.values.len()];
         let mut lives: Vec<Life> = Vec::new();
+        let mut life_of: Vec<Option<usize>> = vec![None; self.values.len()];
         for &(_, id) in &self.inputs {
             let bytes = self.values[id as usize].ty.bytes(real);
             storage_of[id as usize] = Some(storages.len());
@@ -672,6 +748,9 @@ impl<T: Element> Lowering<T> {
             let types: Vec<ValueType> = inputs.iter().map(|&i| self.values[i as usize].ty).collect();
             let elements = op.scratch(&types);
             if elements > 0 {
+                if !ValueType::real(Shape::of([elements])).is_usable(real) {
+                    return Err(unlocated(ErrorKind::TooLarge));
+                }
                 scratch_of[at] = Some((storages.len(), elements));
                 storages.push(Storage { bytes: elements * real, from: at, to: at, offset: 0 });
                 lives.push(Life { what: Category::Scratch, bytes: elements * real, from: at, to: at });
@@ -688,8 +767,9 @@ impl<T: Element> Lowering<T> {
             } else {
                 Category::Temporary
             };
+            life_of[*output as usize] = Some(lives.len());
             lives.push(Life { what, bytes, from: at, to });
-            let taken_over = onto.and_then(|onto| storage_of[self.root(onto) as usize]).or_else(|| {
+            let taken_from = onto.map(|onto| self.root(onto)).or_else(|| {
                 if !planner.share {
                     return None;
                 }
@@ -702,9 +782,14 @@ impl<T: Element> Lowering<T> {
                         && types[i].bytes(real) == bytes
                         && types[i].kind == value.ty.kind
                         && inputs.iter().filter(|&&other| self.root(other) == root).count() == 1;
-                    if free { storage_of[root as usize] } else { None }
+                    free.then_some(root)
                 })
             });
+            // The bytes change hands: they count once.
+            if let Some(life) = taken_from.and_then(|root| life_of[root as usize]) {
+                lives[life].to = at.saturating_sub(1);
+            }
+            let taken_over = taken_from.and_then(|root| storage_of[root as usize]);
             let storage = taken_over.unwrap_or_else(|| {
                 storages.push(Storage { bytes, from: at, to, offset: 0 });
                 storages.len() - 1
@@ -715,8 +800,13 @@ impl<T: Element> Lowering<T> {
 
         let resident_bytes =
             self.residents.iter().map(Resident::end::<T>).max().unwrap_or(0).next_multiple_of(alignment);
-        let unshared =
-            resident_bytes + storages.iter().map(|s| s.bytes.next_multiple_of(alignment)).sum::<usize>();
+        // No placement reaches further than one after the other, so below this no offset overflows.
+        let unshared = storages.iter().try_fold(resident_bytes, |sum, storage| {
+            sum.checked_add(storage.bytes.checked_next_multiple_of(alignment)?)
+        });
+        let unshared = unshared
+            .filter(|&bytes| isize::try_from(bytes).is_ok())
+            .ok_or_else(|| unlocated(ErrorKind::TooLarge))?;
         let peak = place_storages(&mut storages, resident_bytes, alignment, planner.share);
 
         let slot = |value: u32| -> Slot {
@@ -729,6 +819,10 @@ impl<T: Element> Lowering<T> {
             };
             Slot { offset, value: ty }
         };
+        let homes = (0..self.values.len() as u32)
+            .filter(|&value| self.values[value as usize].place != Place::Anywhere)
+            .map(|value| (value, slot(value)));
+        let homes: Vec<(u32, Slot)> = homes.collect();
         let port =
             |(name, id): &(String, u32)| Port { name: name.clone(), slot: slot(*id), value: self.root(*id) };
 
@@ -768,13 +862,14 @@ impl<T: Element> Lowering<T> {
         let deferred = self.deferred.iter().map(|&parameter| Update {
             parameter,
             gradient: self.residents[parameter].accumulator.unwrap_or(self.residents[parameter].value),
-            value: u32::MAX,
+            value: NO_VALUE,
         });
         let mut plan = Plan {
             steps,
             deferred: deferred.collect(),
             slots,
             values,
+            homes,
             inputs: self.inputs.iter().map(port).collect(),
             outputs: self.outputs.iter().map(port).collect(),
             loss,
@@ -786,7 +881,7 @@ impl<T: Element> Lowering<T> {
             memory: Memory { peak, unshared, ..Memory::default() },
         };
         plan.account(&lives);
-        plan
+        Ok(plan)
     }
 
     fn read_by_backward(&self, value: u32) -> bool {
@@ -825,25 +920,33 @@ struct Life {
 }
 
 /// Parameters first, then optimizer state, then running sums of gradients: the same for every plan over the same
-/// parameters, whatever its batch size.
+/// parameters, whatever its batch size. `None` if their bytes cannot be addressed.
 fn place_residents<T: Element>(
     specs: &[ParameterSpec],
     state_lens: &[usize],
     accumulate: bool,
     alignment: usize,
-) -> Vec<Resident> {
+) -> Option<Vec<Resident>> {
     let mut offset = 0_usize;
-    let mut place = |shape: Shape| {
-        let slot = Slot { offset: offset.next_multiple_of(alignment), value: ValueType::real(shape) };
-        offset = slot.offset + slot.value.bytes(size_of::<T>());
-        slot
+    let mut place = |shape: Shape| -> Option<Slot> {
+        let value = ValueType::real(shape);
+        let empty = shape.dims().contains(&0);
+        let start = offset.checked_next_multiple_of(alignment)?;
+        if !empty && !value.is_usable(size_of::<T>()) {
+            return None;
+        }
+        let end = start.checked_add(if empty { 0 } else { value.bytes(size_of::<T>()) })?;
+        offset = isize::try_from(end).is_ok().then_some(end)?;
+        Some(Slot { offset: start, value })
     };
-    let values: Vec<Slot> = specs.iter().map(|spec| place(spec.shape)).collect();
-    let states: Vec<Slot> = state_lens.iter().map(|&len| place(Shape::of([len]))).collect();
+    let values: Vec<Slot> = specs.iter().map(|spec| place(spec.shape)).collect::<Option<_>>()?;
+    let states: Vec<Slot> = state_lens.iter().map(|&len| place(Shape::of([len]))).collect::<Option<_>>()?;
     let trains = |spec: &ParameterSpec| spec.trainable && !spec.buffer;
-    let sums: Vec<Option<Slot>> =
-        specs.iter().map(|spec| (accumulate && trains(spec)).then(|| place(spec.shape))).collect();
-    specs
+    let mut sums: Vec<Option<Slot>> = Vec::with_capacity(specs.len());
+    for spec in specs {
+        sums.push(if accumulate && trains(spec) { Some(place(spec.shape)?) } else { None });
+    }
+    let residents = specs
         .iter()
         .zip(values.into_iter().zip(states).zip(sums))
         .map(|(spec, ((value, state), accumulator))| Resident {
@@ -852,7 +955,8 @@ fn place_residents<T: Element>(
             state,
             accumulator,
         })
-        .collect()
+        .collect();
+    Some(residents)
 }
 
 impl Resident {
@@ -1020,16 +1124,15 @@ impl<T: Element> Plan<T> {
     }
 
     /// Replays the plan over an empty arena and checks that every operand still holds the value that was meant, that
-    /// nothing leaves the arena and that no step writes over what it reads, except where its op allows that.
+    /// nothing leaves the arena, that parameters and optimizer state are only written by what is meant for them, and
+    /// that no step writes over what it reads, except where its op allows that.
     ///
-    /// Shares no code with the passes that made the plan.
+    /// Shares no code with the passes that made the plan. [`build`](Planner::build) ends with it.
     ///
     /// # Errors
     /// The first contradiction.
     pub fn verify(&self) -> Result<(), VerifyError> {
         let real = size_of::<T>();
-        // Who owns which bytes: (start, end, value). Few enough to scan.
-        let mut owners: Vec<(usize, usize, u32)> = Vec::new();
         let range = |slot: &Slot| (slot.offset, slot.offset + slot.value.bytes(real));
         let overlaps = |a: (usize, usize), b: (usize, usize)| a.0 < b.1 && b.0 < a.1;
         let inside = |step: usize, slot: &Slot| {
@@ -1037,94 +1140,111 @@ impl<T: Element> Plan<T> {
             let usable = stop <= self.memory.peak && start.is_multiple_of(self.alignment);
             if usable || start == stop { Ok(()) } else { Err(VerifyError::Outside { step, offset: start }) }
         };
-        let write = |owners: &mut Vec<(usize, usize, u32)>, slot: &Slot, value: u32| {
-            let (start, stop) = range(slot);
-            owners.retain(|&(s, e, _)| !overlaps((s, e), (start, stop)));
-            owners.push((start, stop, value));
-        };
-        let holds = |owners: &[(usize, usize, u32)], slot: &Slot, value: u32| {
-            let (start, stop) = range(slot);
-            start == stop || owners.iter().any(|&(s, e, v)| (s, e, v) == (start, stop, value))
-        };
-        // Residents are there from the beginning and nothing else may lie where they lie.
-        let residents: Vec<(usize, usize)> = self
+        let residents: Vec<Slot> = self
             .residents
             .iter()
             .flat_map(|r| [Some(r.value), Some(r.state), r.accumulator])
             .flatten()
-            .map(|slot| range(&slot))
-            .filter(|(start, stop)| start < stop)
             .collect();
-        for (i, &a) in residents.iter().enumerate() {
-            if a.1 > self.memory.peak || residents[..i].iter().any(|&b| overlaps(a, b)) {
-                return Err(VerifyError::Outside { step: 0, offset: a.0 });
+        for (i, slot) in residents.iter().enumerate() {
+            inside(0, slot)?;
+            if residents[..i].iter().any(|other| overlaps(range(other), range(slot))) {
+                return Err(VerifyError::Overlap { step: 0 });
             }
         }
+        let home = |value: u32| {
+            let found = self.homes.binary_search_by_key(&value, |&(value, _)| value);
+            found.ok().map(|at| range(&self.homes[at].1))
+        };
+        // Whether `value` may lie there: at home if it has one, and else where nothing stays from step to step.
+        let allowed = |step: usize, slot: &Slot, value: u32| {
+            inside(step, slot)?;
+            let right = match home(value) {
+                Some(home) => home == range(slot),
+                None => !residents.iter().any(|resident| overlaps(range(resident), range(slot))),
+            };
+            if right { Ok(()) } else { Err(VerifyError::Overlap { step }) }
+        };
+
+        // Who owns which bytes: (bytes, value). Few enough to scan.
+        let mut owners: Vec<((usize, usize), u32)> = Vec::new();
+        let clear = |owners: &mut Vec<((usize, usize), u32)>, bytes: (usize, usize)| {
+            owners.retain(|&(other, _)| !overlaps(other, bytes));
+        };
+        let write = |owners: &mut Vec<((usize, usize), u32)>, slot: &Slot, value: u32| {
+            clear(owners, range(slot));
+            owners.push((range(slot), value));
+        };
+        // What is there from the beginning: parameters, buffers and running sums, and the inputs.
+        let computed =
+            |value: u32| self.steps.iter().any(|step| matches!(step, Step::Compute(i) if i.value == value));
+        for (value, slot) in self.homes.iter().filter(|&&(value, _)| !computed(value)) {
+            if !residents.iter().any(|resident| range(resident) == range(slot)) {
+                return Err(VerifyError::Outside { step: 0, offset: slot.offset });
+            }
+            owners.push((range(slot), *value));
+        }
         for port in &self.inputs {
-            inside(0, &port.slot)?;
+            allowed(0, &port.slot, port.value)?;
             write(&mut owners, &port.slot, port.value);
         }
-        let is_resident = |slot: &Slot| residents.contains(&range(slot));
-        let touches_resident = |slot: &Slot| residents.iter().any(|&r| overlaps(r, range(slot)));
-        let mut written: Vec<(usize, usize)> = Vec::new();
         for (at, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Update(update) => {
-                    if !holds(&owners, &update.gradient, update.value) {
+                    let parameter = range(&self.residents[update.parameter].value);
+                    let gradient = range(&update.gradient);
+                    allowed(at, &update.gradient, update.value)?;
+                    if !owners.contains(&(gradient, update.value)) {
                         return Err(VerifyError::Lost { step: at, value: update.value });
                     }
-                    written.push(range(&self.residents[update.parameter].value));
+                    if parameter.1 - parameter.0 != gradient.1 - gradient.0 || overlaps(parameter, gradient) {
+                        return Err(VerifyError::Overlap { step: at });
+                    }
+                    // The new parameter is nobody's operand in this step, and the optimizer may scribble over the gradient.
+                    clear(&mut owners, parameter);
+                    clear(&mut owners, gradient);
                 }
                 Step::Compute(instruction) => {
                     let inputs = &self.slots[instruction.inputs.clone()];
                     let values = &self.values[instruction.inputs.clone()];
-                    let output = range(&instruction.output);
+                    let (output, scratch) = (range(&instruction.output), range(&instruction.scratch));
+                    allowed(at, &instruction.output, instruction.value)?;
+                    allowed(at, &instruction.scratch, NO_VALUE)?;
+                    if overlaps(output, scratch) {
+                        return Err(VerifyError::Overlap { step: at });
+                    }
                     for (operand, (slot, &value)) in inputs.iter().zip(values).enumerate() {
-                        inside(at, slot)?;
-                        // A resident holds its value until it is written, by an update, an assignment or a sum.
-                        let there = if is_resident(slot) {
-                            !written.contains(&range(slot))
-                        } else {
-                            holds(&owners, slot, value)
-                        };
-                        if !there {
+                        allowed(at, slot, value)?;
+                        if !owners.contains(&(range(slot), value)) {
                             return Err(VerifyError::Lost { step: at, value });
                         }
                         let in_place = range(slot) == output && instruction.op.in_place(operand);
-                        if overlaps(range(slot), output) && !in_place {
+                        if overlaps(range(slot), output) && !in_place || overlaps(range(slot), scratch) {
                             return Err(VerifyError::Overlap { step: at });
                         }
-                        if overlaps(range(slot), range(&instruction.scratch)) {
-                            return Err(VerifyError::Overlap { step: at });
-                        }
-                    }
-                    inside(at, &instruction.output)?;
-                    inside(at, &instruction.scratch)?;
-                    if overlaps(output, range(&instruction.scratch)) || touches_resident(&instruction.scratch)
-                    {
-                        return Err(VerifyError::Overlap { step: at });
                     }
                     if let Some(onto) = instruction.onto
-                        && !is_resident(&instruction.output)
-                        && !holds(&owners, &instruction.output, onto)
+                        && !owners.contains(&(output, onto))
                     {
                         return Err(VerifyError::Lost { step: at, value: onto });
                     }
-                    if is_resident(&instruction.output) {
-                        written.push(output);
-                    } else if touches_resident(&instruction.output) {
-                        return Err(VerifyError::Overlap { step: at });
-                    } else {
-                        let (start, stop) = range(&instruction.scratch);
-                        owners.retain(|&(s, e, _)| !overlaps((s, e), (start, stop)));
-                        write(&mut owners, &instruction.output, instruction.value);
-                    }
+                    clear(&mut owners, scratch);
+                    write(&mut owners, &instruction.output, instruction.value);
                 }
             }
         }
+        // A parameter that is an output is read after its update.
         for port in self.outputs.iter().chain(&self.loss) {
-            if !is_resident(&port.slot) && !holds(&owners, &port.slot, port.value) {
+            allowed(self.steps.len(), &port.slot, port.value)?;
+            if home(port.value).is_none() && !owners.contains(&(range(&port.slot), port.value)) {
                 return Err(VerifyError::Lost { step: self.steps.len(), value: port.value });
+            }
+        }
+        // Running sums over micro-batches are what an update takes as its gradient later on.
+        for update in &self.deferred {
+            let sum = self.residents[update.parameter].accumulator;
+            if sum != Some(update.gradient) {
+                return Err(VerifyError::Outside { step: self.steps.len(), offset: update.gradient.offset });
             }
         }
         Ok(())
@@ -1212,5 +1332,157 @@ impl<T: Element> fmt::Display for Plan<T> {
             writeln!(f, "       @{:<8} {} = output {}", port.slot.offset, port.slot.value, port.name)?;
         }
         write!(f, "{}", self.memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Mode, ops::Conv2dOptions};
+    use bantam_core::UpdateContext;
+
+    struct Momentum;
+
+    impl Optimizer<f32> for Momentum {
+        fn state_len(&self, parameter_len: usize) -> usize {
+            parameter_len
+        }
+        fn update(&self, _: &UpdateContext<'_>, _: &mut [f32], _: &mut [f32], _: &mut [f32]) {}
+    }
+
+    /// A plan with everything that has a place: views, in-place ops, accumulation, scratch, assignments, updates,
+    /// running sums, outputs, and inputs of all kinds.
+    fn plan(micro_batches: bool, order: UpdateOrder) -> Plan<f32> {
+        let spec = |path: &str, dims: &[usize], buffer: bool| ParameterSpec {
+            path: path.into(),
+            shape: Shape::new(dims).unwrap(),
+            trainable: !buffer,
+            buffer,
+        };
+        let specs = vec![
+            spec("conv", &[2, 1, 3, 3], false),
+            spec("gain", &[2], false),
+            spec("shift", &[2], false),
+            spec("running", &[2, 2], true),
+            spec("tied", &[8, 8], false),
+            spec("out", &[3, 8], false),
+        ];
+        let graph = Graph::<f32>::with_parameters(specs, Mode::Train);
+        let x = graph.input("x", Shape::of([4, 1, 4, 4]));
+        let target = graph.input("target", Shape::of([4, 3]));
+        let labels = graph.indices("labels", Shape::of([4]));
+        let p = |index| graph.parameter(index);
+        let same = Conv2dOptions { padding: [1, 1], ..Conv2dOptions::default() };
+        let (y, batch) = x.conv2d(p(0), None, same).batch_norm(p(1), p(2), 1e-5);
+        graph.assign(3, p(3) * 0.9 + batch * 0.1);
+        let y = y.relu().max_pool2d(2).flatten();
+        let y = y + y.linear(p(4), None).tanh();
+        let y = y.linear(p(4), None).dropout(0.5).linear(p(5), None);
+        let loss = y.cross_entropy(labels) + y.mean_squared_error(target);
+        let planner = graph.planner().optimizer(&Momentum).loss(loss).output("y", y.softmax()).update(order);
+        planner.micro_batches(micro_batches).build().unwrap()
+    }
+
+    /// Every slot of the plan: `(where it is, what it is)`.
+    fn slots<T: Element>(plan: &mut Plan<T>) -> Vec<(String, &mut Slot)> {
+        let mut all: Vec<(String, &mut Slot)> = Vec::new();
+        all.extend(plan.slots.iter_mut().enumerate().map(|(i, slot)| (alloc::format!("operand {i}"), slot)));
+        for (at, step) in plan.steps.iter_mut().enumerate() {
+            match step {
+                Step::Compute(instruction) => {
+                    all.push((alloc::format!("output of step {at}"), &mut instruction.output));
+                }
+                Step::Update(update) => {
+                    all.push((alloc::format!("gradient of step {at}"), &mut update.gradient))
+                }
+            }
+        }
+        for (i, update) in plan.deferred.iter_mut().enumerate() {
+            all.push((alloc::format!("running sum {i}"), &mut update.gradient));
+        }
+        for resident in &mut plan.residents {
+            all.push((resident.spec.path.clone(), &mut resident.value));
+            all.push((resident.spec.path.clone() + " (state)", &mut resident.state));
+            all.extend(resident.accumulator.as_mut().map(|slot| (String::from("accumulator"), slot)));
+        }
+        for port in plan.inputs.iter_mut().chain(&mut plan.outputs).chain(&mut plan.loss) {
+            all.push((port.name.clone(), &mut port.slot));
+        }
+        all
+    }
+
+    #[test]
+    fn a_slot_anywhere_else_is_found_out() {
+        let mut moved = 0;
+        for (micro_batches, order) in
+            [(false, UpdateOrder::AsReady), (false, UpdateOrder::AtEnd), (true, UpdateOrder::AsReady)]
+        {
+            let mut plan = plan(micro_batches, order);
+            plan.verify().unwrap();
+            let end = plan.arena_bytes();
+            let mut offsets: Vec<usize> = slots(&mut plan).iter().map(|(_, slot)| slot.offset).collect();
+            offsets.sort_unstable();
+            offsets.dedup();
+            offsets.extend([end, end - 4, 4, usize::MAX / 2]);
+            for at in 0..slots(&mut plan).len() {
+                let (name, before) = {
+                    let (name, slot) = &slots(&mut plan)[at];
+                    (name.clone(), **slot)
+                };
+                // What is empty, such as the state of a buffer, lies nowhere.
+                for &offset in offsets.iter().filter(|&&o| o != before.offset && before.value.len() > 0) {
+                    slots(&mut plan)[at].1.offset = offset;
+                    assert!(
+                        plan.verify().is_err(),
+                        "{name} moved from {} to {offset}:\n{plan}",
+                        before.offset
+                    );
+                    slots(&mut plan)[at].1.offset = before.offset;
+                    moved += 1;
+                }
+            }
+            plan.verify().unwrap();
+        }
+        assert!(moved > 2000, "{moved}");
+    }
+
+    #[test]
+    fn scratch_over_anything_that_is_needed_is_found_out() {
+        let mut plan = plan(false, UpdateOrder::AsReady);
+        let mut moved = 0;
+        for at in 0..plan.steps.len() {
+            let Step::Compute(instruction) = &plan.steps[at] else { continue };
+            let own = instruction.scratch;
+            if own.value.len() == 0 {
+                continue;
+            }
+            let mut wrong: Vec<usize> =
+                plan.slots[instruction.inputs.clone()].iter().map(|slot| slot.offset).collect();
+            wrong.extend([instruction.output.offset, plan.arena_bytes(), plan.inputs[0].slot.offset]);
+            wrong.extend(plan.residents.iter().flat_map(|r| [r.value.offset, r.state.offset]));
+            for offset in wrong {
+                let Step::Compute(instruction) = &mut plan.steps[at] else { continue };
+                instruction.scratch.offset = offset;
+                assert!(plan.verify().is_err(), "the scratch of step {at} at {offset}");
+                moved += 1;
+            }
+            let Step::Compute(instruction) = &mut plan.steps[at] else { continue };
+            instruction.scratch = own;
+        }
+        plan.verify().unwrap();
+        assert!(moved > 30, "{moved}");
+    }
+
+    #[test]
+    fn a_step_out_of_order_is_found_out() {
+        let mut plan = plan(false, UpdateOrder::AsReady);
+        let mut found = 0;
+        for at in 1..plan.steps.len() {
+            plan.steps.swap(at - 1, at);
+            found += usize::from(plan.verify().is_err());
+            plan.steps.swap(at - 1, at);
+        }
+        // Some neighbours are independent of each other; most are not.
+        assert!(2 * found > plan.steps.len(), "{found} of {}", plan.steps.len());
     }
 }

@@ -262,7 +262,9 @@ impl<'m, T: Element> Session<'m, T> {
         self.plan.residents.iter().map(|resident| (&resident.spec, self.slice(resident.value)))
     }
 
-    /// Evaluates a plan without a loss, or the forward and backward pass of one with a loss, and updates nothing.
+    /// Evaluates a plan without a loss, or the forward and backward pass of one with a loss, and updates no parameter.
+    ///
+    /// What the graph [assigns](crate::Graph::assign) is assigned, and running sums over micro-batches do grow.
     pub fn run(&mut self) {
         for at in 0..self.plan.steps.len() {
             if let Step::Compute(_) = self.plan.steps[at] {
@@ -374,7 +376,7 @@ impl<'m, T: Element> Session<'m, T> {
                 core::slice::from_raw_parts_mut(base.add(value.offset).cast::<T>(), value.value.len()),
                 core::slice::from_raw_parts_mut(
                     base.add(update.gradient.offset).cast::<T>(),
-                    value.value.len(),
+                    update.gradient.value.len(),
                 ),
                 core::slice::from_raw_parts_mut(base.add(state.offset).cast::<T>(), state.value.len()),
             )

@@ -106,8 +106,8 @@ impl<T: Element> ZipElementwise<T> for f::Min {
         _: Var<'g, T>,
         dy: Var<'g, T>,
     ) -> [Gradient<'g, T>; 2] {
-        let [b, a] = larger(b, a, dy);
-        [a, b]
+        // a is the smaller where b is the larger.
+        larger(b, a, dy)
     }
 }
 

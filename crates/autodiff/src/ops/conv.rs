@@ -52,8 +52,8 @@ impl Conv2dOptions {
                 return Err(OpError::Setting { op, rule, got: 0.0 });
             }
         }
-        if x[1] != weight[1] * self.groups {
-            let expected = weight[1] * self.groups;
+        let expected = weight[1].saturating_mul(self.groups);
+        if x[1] != expected {
             return Err(OpError::Count { op, what: "channels", expected, got: x[1], shape: x });
         }
         if !weight[0].is_multiple_of(self.groups) {
@@ -61,8 +61,8 @@ impl Conv2dOptions {
             return Err(OpError::Setting { op, rule, got: weight[0] as f64 });
         }
         for axis in 0..2 {
-            let reach = self.dilation[axis] * (weight[2 + axis] - 1) + 1;
-            if reach > x[2 + axis] + 2 * self.padding[axis] {
+            let reach = self.dilation[axis].saturating_mul(weight[2 + axis] - 1).saturating_add(1);
+            if reach > self.padding[axis].saturating_mul(2).saturating_add(x[2 + axis]) {
                 let rule = "an image with its padding at least as large as the kernel with its dilation, which reaches over";
                 return Err(OpError::Setting { op, rule, got: reach as f64 });
             }
@@ -124,7 +124,8 @@ impl<T: Element> Op<T> for ConvForward {
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let shape = self.shape(inputs)?;
         if let Some(bias) = inputs.get(2) {
-            same("conv2d", Shape::of([shape.channels_out]), bias.shape)?;
+            let [_, _, bias] = reals("conv2d", &[inputs[0], inputs[1], *bias])?;
+            same("conv2d", Shape::of([shape.channels_out]), bias)?;
         }
         Ok(ValueType::real(out_shape(&shape)))
     }

@@ -153,10 +153,12 @@ impl<T: Element> Op<T> for Linear {
                 shape: x,
             });
         }
-        if let Some(bias) = inputs.get(2)
-            && bias.shape != Shape::of([weight[0]])
-        {
-            return Err(OpError::Shape { op: "linear", expected: Shape::of([weight[0]]), got: bias.shape });
+        if let Some(bias) = inputs.get(2) {
+            let ([_, _, bias], expected) =
+                (reals("linear", &[inputs[0], inputs[1], *bias])?, Shape::of([weight[0]]));
+            if bias != expected {
+                return Err(OpError::Shape { op: "linear", expected, got: bias });
+            }
         }
         Ok(ValueType::real(x.with(x.rank() - 1, weight[0])))
     }

@@ -52,7 +52,7 @@ impl Pool2dOptions {
             if kernel == 0 || self.stride[axis] == 0 {
                 return Err(OpError::Setting { op, rule: "a window and a stride of at least 1", got: 0.0 });
             }
-            if 2 * padding > kernel {
+            if padding > kernel / 2 {
                 let rule = "a padding of at most half of its window";
                 return Err(OpError::Setting { op, rule, got: padding as f64 });
             }
@@ -60,10 +60,6 @@ impl Pool2dOptions {
                 let rule = "an image with its padding at least as large as the window, which has size";
                 return Err(OpError::Setting { op, rule, got: kernel as f64 });
             }
-        }
-        if self.kernel[0] * self.kernel[1] > 255 {
-            let rule = "a window of at most 255 elements";
-            return Err(OpError::Setting { op, rule, got: (self.kernel[0] * self.kernel[1]) as f64 });
         }
         Ok(PoolShape {
             planes: x[0] * x[1],
@@ -92,7 +88,14 @@ impl<T: Element> Op<T> for MaxPoolArgmax {
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let [x] = reals("max_pool2d", inputs)?;
-        Ok(ValueType::byte(pooled(x, &self.0.shape("max_pool2d", x)?)))
+        let shape = self.0.shape("max_pool2d", x)?;
+        let elements = shape.kernel[0].saturating_mul(shape.kernel[1]);
+        if elements > 256 {
+            // A position inside a window is kept as a byte.
+            let rule = "a window of at most 256 elements";
+            return Err(OpError::Setting { op: "max_pool2d", rule, got: elements as f64 });
+        }
+        Ok(ValueType::byte(pooled(x, &shape)))
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {

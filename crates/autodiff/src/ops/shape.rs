@@ -95,16 +95,14 @@ impl<T: Element> Op<T> for Reshape {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let input = inputs[0];
-        if input.len() != self.0.len() {
-            let (expected, got) = (self.0.len(), input.len());
-            return Err(OpError::Count {
-                op: "reshape",
-                what: "elements",
-                expected,
-                got,
-                shape: input.shape,
-            });
+        let &[input] = inputs else {
+            let (expected, got) = (1, inputs.len());
+            return Err(OpError::Count { op: "reshape", what: "operands", expected, got, shape: self.0 });
+        };
+        let expected = self.0.dims().iter().fold(1_usize, |product, &dim| product.saturating_mul(dim));
+        if input.len() != expected {
+            let (got, shape) = (input.len(), input.shape);
+            return Err(OpError::Count { op: "reshape", what: "elements", expected, got, shape });
         }
         Ok(ValueType { shape: self.0, kind: input.kind })
     }
@@ -380,10 +378,13 @@ impl<'g, T: Element> Var<'g, T> {
     #[track_caller]
     pub fn permute(self, order: &[usize]) -> Var<'g, T> {
         let from = self.shape();
-        let axes = Axes::from(order);
-        if order.len() != from.rank() || axes.check("permute", from).is_err() {
-            let axis = order.iter().copied().find(|&axis| axis >= from.rank()).unwrap_or(order.len());
-            self.graph.fail_op(OpError::Axis { op: "permute", axis, shape: from });
+        if let Err(error) = Axes::from(order).check("permute", from) {
+            self.graph.fail_op(error);
+            return self;
+        }
+        if order.len() != from.rank() {
+            let (expected, got) = (from.rank(), order.len());
+            self.graph.fail_op(OpError::Count { op: "permute", what: "axes", expected, got, shape: from });
             return self;
         }
         let own = from.strides();

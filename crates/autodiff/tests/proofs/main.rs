@@ -1,0 +1,11 @@
+//! The proofs of this crate, one file per claim. One program, because compiling the kernels takes most of the time.
+
+mod custom_op;
+mod errors;
+mod golden;
+mod gradients;
+mod planner;
+mod resume;
+mod second_order;
+mod smoke;
+mod support;
