@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What a user set, by flags or in a file; everything else is `None`. The keys of a file are the names of the flags.
-#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Options {
     /// digits, iris, csv:FILE (class in the last column), idx:FOLDER [default: digits]
@@ -15,7 +15,7 @@ pub struct Options {
     pub data: Option<Data>,
 
     /// Share held out to validate on; 0: the test files of idx [default: 0.2, idx: 0]
-    #[arg(long, help_heading = "Data", value_name = "SHARE")]
+    #[arg(long, help_heading = "Data", value_name = "SHARE", allow_negative_numbers = true)]
     pub validation: Option<f64>,
 
     /// Decides all random numbers: the same seed, the same bits [default: 42]
@@ -39,7 +39,7 @@ pub struct Options {
     pub activation: Option<Activation>,
 
     /// Share of hidden values to drop while training [default: 0.5, not cnn: 0]
-    #[arg(long, help_heading = "Model", value_name = "SHARE")]
+    #[arg(long, help_heading = "Model", value_name = "SHARE", allow_negative_numbers = true)]
     pub dropout: Option<f64>,
 
     /// Normalise hidden values over the batch [default: true, not cnn: false]
@@ -63,7 +63,7 @@ pub struct Options {
     pub optimizer: Option<Optimizer>,
 
     /// Learning rate, the highest if it changes [default: 0.003, sgd: 0.1]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub rate: Option<f64>,
 
     /// constant, cosine, onecycle, step(N, X), exponential(X), piecewise(X, N: X, …) [default: onecycle]
@@ -71,19 +71,19 @@ pub struct Options {
     pub schedule: Option<Schedule>,
 
     /// Epochs in which the rate first rises from 0 [default: 0]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub warm_up: Option<f64>,
 
     /// Share of its last direction that sgd keeps [default: 0]
-    #[arg(long, help_heading = "Training", value_name = "SHARE")]
+    #[arg(long, help_heading = "Training", value_name = "SHARE", allow_negative_numbers = true)]
     pub momentum: Option<f64>,
 
     /// How strongly weights are pulled to 0 [default: 0.01, sgd and adam: 0]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
 
     /// Shorten gradients that are longer than this (Euclidean norm) [default: off]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub clip_norm: Option<f64>,
 
     /// Stop after N epochs without a better validation loss, keep the best [default: off]
@@ -91,7 +91,7 @@ pub struct Options {
     pub patience: Option<usize>,
 
     /// How much lower a loss must be to count as better [default: 0]
-    #[arg(long, help_heading = "Training", value_name = "X")]
+    #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub min_delta: Option<f64>,
 
     /// Results do not depend on it [default: all cores]
@@ -214,16 +214,27 @@ pub fn settings_to_resume(
     folder: &Path,
 ) -> Result<Settings, ConfigError> {
     let made_with = read(&folder.join("config.toml"))?;
-    let before = resolve(made_with.clone())?;
+    let before = table(&resolve(made_with.clone())?);
     let file = file.map(read).transpose()?;
     check_flags(&flags)?;
-    let asked = resolve(flags.or(file.unwrap_or_default()).or(made_with))?;
-    for ((key, there), (_, asked)) in before.entries().into_iter().zip(asked.entries()) {
-        if there != asked && !MAY_CHANGE.contains(&key.as_str()) {
-            return Err(ConfigError::OtherRun { folder: folder.to_owned(), key, there, asked });
+    let asked = flags.or(file.unwrap_or_default());
+    for (key, value) in table(&asked) {
+        if before.get(&key) != Some(&value) && !MAY_CHANGE.contains(&key.as_str()) {
+            let there = before.get(&key).map_or("off".to_owned(), ToString::to_string);
+            return Err(ConfigError::OtherRun {
+                folder: folder.to_owned(),
+                key,
+                there,
+                asked: value.to_string(),
+            });
         }
     }
-    Ok(asked)
+    resolve(asked.or(made_with))
+}
+
+/// What is set, by the names of the settings.
+fn table(settings: &impl Serialize) -> toml::Table {
+    toml::Table::try_from(settings).unwrap_or_default()
 }
 
 /// The complete settings that a run folder holds.
@@ -247,7 +258,7 @@ impl Settings {
 
     /// (name, value as TOML) of every setting in the order of declaration; an empty value where it is off.
     fn entries(&self) -> Vec<(String, String)> {
-        let table = toml::Table::try_from(self).unwrap_or_default();
+        let table = table(self);
         let keys = Options::keys();
         let value = |key: &String| table.get(key).map(ToString::to_string).unwrap_or_default();
         keys.into_iter().map(|key| (key.clone(), value(&key))).collect()

@@ -1,9 +1,9 @@
 //! `model.safetensors`: the parameters, what normalises their input, and what the classes are called.
 
 use crate::failure::Failure;
-use crate::files::write_whole;
 use bantam::data::Normalize;
 use bantam::prelude::*;
+use bantam::store::file::write_atomic;
 use bantam::store::safetensors::{Tensors, Writer};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub fn write(
     }
     writer.tensor(SHIFT, Shape::of([normalize.shift().len()]), normalize.shift())?;
     writer.tensor(SCALE, Shape::of([normalize.scale().len()]), normalize.scale())?;
-    write_whole(path, &writer.finish()).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    Ok(write_atomic(path, &writer.finish())?)
 }
 
 /// What a file of a network says.
