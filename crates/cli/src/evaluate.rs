@@ -25,7 +25,7 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<i32, Failure> {
     let samples: Box<dyn Dataset + '_> = if arguments.data.is_some() {
         check(&saved, source.all().features(), data)?;
         relabelled = Relabelled::new(source.all(), &saved.class_names, data)?;
-        normalized(&saved, &relabelled)?
+        Box::new(saved.normalize.apply(&relabelled)?)
     } else {
         parts = source.parts(&settings)?;
         check(&saved, parts.train.features(), data)?;
@@ -68,10 +68,10 @@ pub fn predict(arguments: &PredictArguments) -> Result<i32, Failure> {
     let unlabelled = InMemory::without_targets(features, Target::Classes(classes))
         .map_err(|error| Failure::new(format!("{input}: {error}")))?;
     check(&saved, unlabelled.features(), &input)?;
-    let samples = normalized(&saved, &unlabelled)?;
-    let mut network = network(&settings, &saved, &*samples)?;
+    let samples = saved.normalize.apply(&unlabelled)?;
+    let mut network = network(&settings, &saved, &samples)?;
     let mut lines = String::from("sample,class,probability\n");
-    network.predict(&*samples, |index, logits| {
+    network.predict(&samples, |index, logits| {
         let (class, probability) = saved::most_probable(logits);
         lines += &format!("{},{},{probability:.4}\n", index + 1, saved.class_names[class]);
     })?;
@@ -94,14 +94,6 @@ fn check(saved: &Saved, found: Shape, from: &impl std::fmt::Display) -> Result<(
         }
         _ => format!("{from}: the network expects samples of shape {expected}, found {found}"),
     }))
-}
-
-/// The samples as the network is used to them.
-fn normalized<'s>(saved: &Saved, samples: &'s dyn Dataset) -> Result<Box<dyn Dataset + 's>, Failure> {
-    Ok(match &saved.normalize {
-        Some(normalize) => Box::new(normalize.apply(samples)?),
-        None => Box::new(samples),
-    })
 }
 
 /// The network of a run, for samples like `like`.

@@ -10,7 +10,6 @@ pub mod arguments;
 pub mod config;
 pub mod evaluate;
 pub mod failure;
-pub mod files;
 pub mod inspect;
 pub mod interrupt;
 pub mod measure;
@@ -21,5 +20,7 @@ pub mod progress;
 pub mod run_folder;
 pub mod samples;
 pub mod saved;
+#[cfg(test)]
+mod test_folder;
 pub mod train;
 pub mod values;

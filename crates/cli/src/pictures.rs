@@ -2,14 +2,13 @@
 //!
 //! Each is drawn in memory and written whole or not at all. No font of the system is needed: the viewer brings its own.
 
-use crate::files::write_whole;
 use crate::run_folder::Epoch;
+use bantam::store::file::{FileError, write_atomic};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A picture that could not be made.
 #[derive(Debug)]
@@ -19,19 +18,14 @@ pub enum PictureError {
     /// The drawing failed inside the plotting library.
     Drawing(String),
     /// The file could not be written.
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system says.
-        error: io::Error,
-    },
+    Write(FileError),
 }
 
 impl fmt::Display for PictureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PictureError::Input(message) | PictureError::Drawing(message) => f.write_str(message),
-            PictureError::Write { path, error } => write!(f, "{}: {error}", path.display()),
+            PictureError::Write(error) => error.fmt(f),
         }
     }
 }
@@ -68,7 +62,7 @@ fn draw(
 }
 
 fn write(path: &Path, svg: &str) -> Result<(), PictureError> {
-    write_whole(path, svg.as_bytes()).map_err(|error| PictureError::Write { path: path.to_owned(), error })
+    write_atomic(path, svg.as_bytes()).map_err(PictureError::Write)
 }
 
 /// Text of `size` pixels that has the given point at its `horizontal`, `vertical`.
@@ -389,7 +383,7 @@ fn rectangles(pixels: &[f32], width: usize, height: usize, levels: u8) -> Vec<Gr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::tests::TestFolder;
+    use crate::test_folder::TestFolder;
 
     fn history(epochs: u64) -> Vec<Epoch> {
         (1..=epochs)

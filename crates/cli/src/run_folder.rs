@@ -1,7 +1,7 @@
 //! The folder that a run leaves behind: its settings, its history, its metrics, its model, its pictures.
 
 use crate::config::Settings;
-use crate::files::write_whole;
+use bantam::store::file::{FileError, write_atomic};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 use std::fs::{self, OpenOptions};
@@ -17,7 +17,9 @@ pub enum RunFolderError {
     NoRun(PathBuf),
     /// There is a file where the folder is to be.
     NotAFolder(PathBuf),
-    /// The operating system says no.
+    /// A file cannot be written.
+    Write(FileError),
+    /// The operating system says no to something else.
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -42,12 +44,19 @@ impl fmt::Display for RunFolderError {
             RunFolderError::NotAFolder(path) => {
                 write!(f, "{} is a file, expected a folder or a new name", path.display())
             }
+            RunFolderError::Write(error) => error.fmt(f),
             RunFolderError::Io { path, error } => write!(f, "{}: {error}", path.display()),
         }
     }
 }
 
 impl std::error::Error for RunFolderError {}
+
+impl From<FileError> for RunFolderError {
+    fn from(error: FileError) -> RunFolderError {
+        RunFolderError::Write(error)
+    }
+}
 
 /// The columns of `history.csv`.
 const COLUMNS: [&str; 8] = [
@@ -261,7 +270,7 @@ impl RunFolder {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RunFolderError> {
-        write_whole(path, bytes).map_err(|error| RunFolderError::Io { path: path.to_owned(), error })
+        Ok(write_atomic(path, bytes)?)
     }
 }
 
@@ -294,7 +303,7 @@ fn first_free(base: &Path) -> Result<PathBuf, RunFolderError> {
 mod tests {
     use super::*;
     use crate::config::{self, Options};
-    use crate::files::tests::TestFolder;
+    use crate::test_folder::TestFolder;
 
     fn settings() -> Settings {
         config::settings(Options::default(), None).unwrap()
@@ -358,7 +367,7 @@ mod tests {
         assert_eq!(resume(Options { epochs: Some(99), ..Options::default() }).unwrap().epochs, 99);
         assert!(resume(Options { batch: Some(settings().batch), ..Options::default() }).is_ok());
         let error = resume(Options { batch: Some(7), ..Options::default() }).unwrap_err().to_string();
-        assert!(error.ends_with("made with batch = 64, not 7; choose another folder with --run"), "{error}");
+        assert!(error.ends_with("made with batch = 32, not 7; choose another folder with --run"), "{error}");
         let error = resume(Options { hidden: Some(vec![3]), ..Options::default() }).unwrap_err().to_string();
         assert!(error.contains("hidden = [128], not [3]"), "{error}");
     }

@@ -1,9 +1,9 @@
 //! `model.safetensors`: the parameters, what normalises their input, and what the classes are called.
 
 use crate::failure::Failure;
-use crate::files::write_whole;
 use bantam::data::Normalize;
 use bantam::prelude::*;
+use bantam::store::file::write_atomic;
 use bantam::store::safetensors::{Tensors, Writer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub fn write(
     path: &Path,
     network: &Network<'_>,
     features: Shape,
-    normalize: Option<&Normalize>,
+    normalize: &Normalize,
     class_names: &[String],
 ) -> Result<(), Failure> {
     let mut writer = Writer::new();
@@ -34,11 +34,9 @@ pub fn write(
     for (name, shape, values) in network.parameters() {
         writer.tensor(name, shape, values)?;
     }
-    if let Some(normalize) = normalize {
-        writer.tensor(SHIFT, Shape::of([normalize.shift().len()]), normalize.shift())?;
-        writer.tensor(SCALE, Shape::of([normalize.scale().len()]), normalize.scale())?;
-    }
-    write_whole(path, &writer.finish()).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+    writer.tensor(SHIFT, Shape::of([normalize.shift().len()]), normalize.shift())?;
+    writer.tensor(SCALE, Shape::of([normalize.scale().len()]), normalize.scale())?;
+    Ok(write_atomic(path, &writer.finish())?)
 }
 
 /// What a file of a network says.
@@ -48,7 +46,7 @@ pub struct Saved {
     /// The shape of one sample.
     pub features: Shape,
     /// What normalises the input.
-    pub normalize: Option<Normalize>,
+    pub normalize: Normalize,
     /// The names of the classes.
     pub class_names: Vec<String>,
 }
@@ -67,12 +65,11 @@ impl Saved {
             let tensor = tensors.tensor::<f32>(&name).map_err(|error| bad(&error))?;
             values.insert(name, (tensor.shape(), tensor.data().to_vec()));
         }
-        let normalize = match (values.remove(SHIFT), values.remove(SCALE)) {
-            (Some((_, shift)), Some((_, scale))) => {
-                Some(Normalize::from_parts(shift, scale).map_err(|e| bad(&e))?)
-            }
-            _ => None,
+        let mut take = |name: &str| -> Result<Vec<f32>, Failure> {
+            let found: Option<(Shape, Vec<f32>)> = values.remove(name);
+            Ok(found.ok_or_else(|| bad(&format!("there is no tensor `{name}`")))?.1)
         };
+        let normalize = Normalize::from_parts(take(SHIFT)?, take(SCALE)?).map_err(|error| bad(&error))?;
         let lines = |entry: &str| -> Result<Vec<String>, Failure> {
             let missing = || bad(&format!("expected the entry `{entry}` in the metadata, found none"));
             Ok(tensors.metadata(entry).ok_or_else(missing)?.lines().map(str::to_owned).collect())
