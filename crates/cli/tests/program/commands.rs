@@ -85,7 +85,9 @@ fn images_are_learned_and_predicted() {
     let (images, labels) = halves(48);
     folder.write("data/train-images-idx3-ubyte", &images);
     folder.write("data/train-labels-idx1-ubyte", labels);
-    folder.succeed("--data idx:data --validation 0.25 --model cnn --channels 4 --hidden 8 --dropout 0 --batch 8 --epochs 20 --run run");
+    folder.succeed(
+        "--data idx:data --validation 0.25 --model perceptron --rate 0.03 --batch 8 --epochs 20 --run run",
+    );
     let (new, _) = halves(7);
     folder.write("new", new);
     let predicted = folder.succeed("predict run --input new");
