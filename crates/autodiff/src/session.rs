@@ -62,7 +62,10 @@ impl fmt::Display for NonFinite {
             (op, "") => write!(f, "the output of {op}"),
             (op, path) => write!(f, "the output of {op} in {path}"),
         }?;
-        write!(f, "; a lower learning rate or clipped gradients may help")
+        match self.op.as_str() {
+            "input" => write!(f, "; look at the data"),
+            _ => write!(f, "; a lower learning rate or clipped gradients may help"),
+        }
     }
 }
 
