@@ -1,7 +1,7 @@
 //! What can go wrong while a network is trained or used.
 
 use alloc::string::String;
-use bantam_autodiff::{BindError, NonFinite};
+use bantam_autodiff::{BindError, NonFinite, StepError};
 use bantam_core::{InvalidSetting, Shape};
 use bantam_data::Target;
 use core::fmt;
@@ -16,6 +16,8 @@ pub enum Error {
     Graph(bantam_autodiff::Error),
     /// The loss stopped being a number.
     NonFinite(NonFinite),
+    /// A plan for another optimizer; a bug.
+    Step(StepError),
     /// Plans that do not belong together; a bug.
     Bind(BindError),
     /// The content of a checkpoint or of saved parameters.
@@ -88,6 +90,7 @@ impl fmt::Display for Error {
             Error::Data(error) => error.fmt(f),
             Error::Graph(error) => error.fmt(f),
             Error::NonFinite(error) => error.fmt(f),
+            Error::Step(error) => error.fmt(f),
             Error::Bind(error) => error.fmt(f),
             Error::Tensors(error) => error.fmt(f),
             #[cfg(feature = "std")]
@@ -161,6 +164,15 @@ impl From<bantam_autodiff::Error> for Error {
 impl From<NonFinite> for Error {
     fn from(error: NonFinite) -> Self {
         Error::NonFinite(error)
+    }
+}
+
+impl From<StepError> for Error {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::NonFinite(error) => Error::NonFinite(error),
+            other => Error::Step(other),
+        }
     }
 }
 

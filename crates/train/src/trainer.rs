@@ -469,7 +469,7 @@ fn train_batch<D: Dataset + ?Sized>(
         progress.correct += network.correct().unwrap_or(0);
     }
     if training.micro_batches {
-        network.session.apply(training.optimizer);
+        network.session.apply(training.optimizer)?;
     }
     progress.loss_sum += loss_sum;
     progress.samples += total as u64;
