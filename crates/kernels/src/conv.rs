@@ -339,7 +339,9 @@ impl Offsets {
             if neighbours && let Some(from) = from[at[0]..].first_chunk() {
                 T::Vector::load(simd, from).store(eight);
             } else {
-                *eight = at.map(|at| from[at]);
+                for (x, at) in eight.iter_mut().zip(at) {
+                    *x = from[*at];
+                }
             }
         }
     }

@@ -532,10 +532,12 @@ impl<T: Element> Tiles<'_, T> {
                     // SAFETY: the panel has whole vectors at every depth.
                     T::Vector::load(simd, unsafe { &*b.add(v * LANES).cast::<[T; LANES]>() })
                 } else {
+                    // Beyond the last column the last one again: nobody uses the result. A loop of known length becomes
+                    // insertions into a register.
                     let mut lanes = [T::zero(); LANES];
-                    for (j, lane) in lanes.iter_mut().enumerate().take(panel.width) {
-                        // SAFETY: the panel has `width` columns at every depth.
-                        *lane = unsafe { *b.add(j * panel.strides[1]) };
+                    for (j, lane) in lanes.iter_mut().enumerate() {
+                        // SAFETY: the panel has `width` columns, at least one, at every depth.
+                        *lane = unsafe { *b.add(j.min(panel.width - 1) * panel.strides[1]) };
                     }
                     T::Vector::load(simd, &lanes)
                 };
