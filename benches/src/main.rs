@@ -7,6 +7,7 @@ mod limits;
 mod measure;
 mod operations;
 mod products;
+mod steps;
 
 use bantam_core::{Context, Executor, Level, LevelName};
 use bantam_threads::Threads;
@@ -24,6 +25,7 @@ const TABLES: &[Table] = &[
     ("two operands, 2^20 elements", operations::zips),
     ("reductions", operations::reductions),
     ("other layers", operations::layers),
+    ("training steps over bare kernels", steps::steps),
 ];
 
 fn main() {

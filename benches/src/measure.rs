@@ -1,6 +1,7 @@
 //! Times rows of a table in turns and prints each as a ratio to what the machine can do.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 /// What one call does, to be compared with a limit of the machine.
 #[derive(Clone, Copy)]

@@ -29,6 +29,9 @@ pub struct StepContext<'a> {
 ///
 /// Built-in ops and those of other crates are the same thing: there is no closed list anywhere. Values are contiguous
 /// and row-major. One op has any number of inputs and one output.
+///
+/// Implementing it takes no `unsafe`: an op that says something wrong of itself makes an error or wrong numbers, but never
+/// reaches memory that is not its own.
 pub trait Op<T: Element>: Debug + Send + Sync {
     /// The op's name in messages, such as `"conv2d"`.
     fn name(&self) -> &'static str;

@@ -368,9 +368,9 @@ impl<'m, T: Element> Session<'m, T> {
             global_norm,
         };
         let base = self.arena.base();
-        // SAFETY: parameter, optimizer state and gradient are three disjoint slots inside the arena (the planner places
-        // them so and `Plan::verify` proves it), each aligned to at least 8 bytes and initialised, all of elements `T`;
-        // the borrow of `self` keeps everybody else away.
+        // SAFETY: parameter, optimizer state and gradient are three disjoint slots inside the arena (every plan has passed
+        // `Plan::verify`, which checks it), each aligned to at least 8 bytes and initialised, all of elements `T`; the
+        // borrow of `self` keeps everybody else away.
         let (parameter, gradient, state) = unsafe {
             (
                 core::slice::from_raw_parts_mut(base.add(value.offset).cast::<T>(), value.value.len()),
@@ -391,8 +391,8 @@ impl<'m, T: Element> Session<'m, T> {
         let slots = &self.plan.slots[instruction.inputs.clone()];
         // SAFETY: `slots`, output and scratch lie inside the arena, aligned and initialised; output and scratch are
         // disjoint from each other and from every input, except for an input at the output's own offset, which
-        // `Inputs` hides (the planner places them so and `Plan::verify` proves it); the borrow of `self` keeps
-        // everybody else away.
+        // `Inputs` hides (every plan has passed `Plan::verify`, which checks it, whatever the ops said); the borrow of
+        // `self` keeps everybody else away.
         unsafe { evaluate(self.arena.base(), instruction, slots, &cx) };
     }
 

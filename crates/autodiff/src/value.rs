@@ -66,6 +66,7 @@ impl ValueType {
     }
 
     /// Whether there is at least one element and every byte can be addressed.
+    #[cfg(feature = "alloc")]
     pub(crate) fn is_usable(&self, real: usize) -> bool {
         let elements = self.shape.dims().iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
         let bytes = elements.and_then(|elements| elements.checked_mul(self.kind.size(real)));

@@ -4,8 +4,9 @@
 use bantam_autodiff::{Graph, Mode, ParameterSpec, Plan, Session, UpdateOrder, Var, ops::Conv2dOptions};
 use bantam_core::{Context, Executor, Inline, Optimizer, Shape, UpdateContext};
 use bantam_threads::Threads;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::alloc::System;
 
 struct Counting;
 
@@ -123,7 +124,7 @@ fn cnn(micro_batches: bool) -> Plan<f32> {
 fn a_step_allocates_nothing() {
     // The counter counts: otherwise the rest proves nothing.
     let before = CALLS.load(Ordering::Relaxed);
-    drop(std::hint::black_box(vec![1_u8]));
+    drop(core::hint::black_box(vec![1_u8]));
     assert_eq!(CALLS.load(Ordering::Relaxed) - before, 2);
 
     let threads = Threads::new(4).unwrap();

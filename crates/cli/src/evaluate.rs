@@ -22,10 +22,7 @@ pub fn evaluate(arguments: &EvalArguments) -> Result<i32, Failure> {
     let source = Source::open(arguments.data.as_ref().unwrap_or(&settings.data))?;
     let parts;
     let samples: Box<dyn Dataset + '_> = if arguments.data.is_some() {
-        match &saved.normalize {
-            Some(normalize) => Box::new(normalize.apply(source.all())?),
-            None => Box::new(source.all()),
-        }
+        Box::new(saved.normalize.apply(source.all())?)
     } else {
         parts = source.parts(&settings)?;
         Box::new(&*parts.validation)
@@ -63,13 +60,10 @@ pub fn predict(arguments: &PredictArguments) -> Result<i32, Failure> {
         csv::read_features(&arguments.input, &csv::Options::default())?
     };
     let unlabelled = InMemory::without_targets(features, Target::Classes(classes))?;
-    let samples: Box<dyn Dataset + '_> = match &saved.normalize {
-        Some(normalize) => Box::new(normalize.apply(&unlabelled)?),
-        None => Box::new(&unlabelled),
-    };
-    let mut network = network(&settings, &saved, &*samples)?;
+    let samples = saved.normalize.apply(&unlabelled)?;
+    let mut network = network(&settings, &saved, &samples)?;
     let mut lines = String::from("sample,class,probability\n");
-    network.predict(&*samples, |index, logits| {
+    network.predict(&samples, |index, logits| {
         let (class, probability) = saved::most_probable(logits);
         lines += &format!("{},{},{probability:.4}\n", index + 1, saved.class_names[class]);
     })?;

@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(resume(Options { epochs: Some(99), ..Options::default() }).unwrap().epochs, 99);
         assert!(resume(Options { batch: Some(settings().batch), ..Options::default() }).is_ok());
         let error = resume(Options { batch: Some(7), ..Options::default() }).unwrap_err().to_string();
-        assert!(error.ends_with("made with batch = 64, not 7; choose another folder with --run"), "{error}");
+        assert!(error.ends_with("made with batch = 32, not 7; choose another folder with --run"), "{error}");
         let error = resume(Options { hidden: Some(vec![3]), ..Options::default() }).unwrap_err().to_string();
         assert!(error.contains("hidden = [128], not [3]"), "{error}");
     }

@@ -11,8 +11,8 @@ pub struct Source {
     all: Box<dyn Dataset>,
     /// Samples that the source itself sets apart for testing.
     test: Option<Box<dyn Dataset>>,
-    /// Whether features are measurements in units of their own, which training wants at mean 0 and deviation 1.
-    normalize: bool,
+    /// Whether all features share a unit, as pixels do.
+    is_images: bool,
 }
 
 type AnyDataset<'s> = Box<dyn Dataset + 's>;
@@ -23,8 +23,8 @@ pub struct Parts<'s> {
     pub train: AnyDataset<'s>,
     /// What was held out.
     pub validation: AnyDataset<'s>,
-    /// What was fitted on the training part and applied to both.
-    pub normalize: Option<Normalize>,
+    /// What was fitted on the training part and applied to both: features have mean 0 and deviation 1.
+    pub normalize: Normalize,
 }
 
 impl Source {
@@ -33,15 +33,16 @@ impl Source {
     /// # Errors
     /// The file at fault, where in it, and what is wrong.
     pub fn open(data: &Data) -> Result<Source, Failure> {
-        let source = |all: Box<dyn Dataset>, normalize| Source { all, test: None, normalize };
+        let is_images = data.is_images();
+        let source = |all: Box<dyn Dataset>| Source { all, test: None, is_images };
         Ok(match data {
-            Data::Digits => source(Box::new(data::digits()), false),
-            Data::Iris => source(Box::new(data::iris()), true),
-            Data::Csv(path) => source(Box::new(csv::read(path, &csv::Options::default())?), true),
+            Data::Digits => source(Box::new(data::digits())),
+            Data::Iris => source(Box::new(data::iris())),
+            Data::Csv(path) => source(Box::new(csv::read(path, &csv::Options::default())?)),
             Data::Idx(path) => {
                 let folder = idx::read_folder(path, idx::Options::default())?;
                 let test = folder.test.map(|test| Box::new(test) as Box<dyn Dataset>);
-                Source { all: Box::new(folder.train), test, normalize: false }
+                Source { all: Box::new(folder.train), test, is_images }
             }
         })
     }
@@ -63,14 +64,12 @@ impl Source {
             let [train, validation] = (&*self.all).split(shares, settings.seed)?;
             (Box::new(train), Box::new(validation))
         };
-        if !self.normalize {
-            return Ok(Parts { train, validation, normalize: None });
-        }
-        let normalize = Normalize::standard(&*train)?;
+        let normalize =
+            if self.is_images { Normalize::standard_together(&*train)? } else { Normalize::standard(&*train)? };
         Ok(Parts {
             train: Box::new(normalize.apply(train)?),
             validation: Box::new(normalize.apply(validation)?),
-            normalize: Some(normalize),
+            normalize,
         })
     }
 

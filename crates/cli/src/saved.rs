@@ -21,7 +21,7 @@ const CLASSES: &str = "classes";
 pub fn write(
     path: &Path,
     network: &Network<'_>,
-    normalize: Option<&Normalize>,
+    normalize: &Normalize,
     class_names: &[String],
 ) -> Result<(), Failure> {
     let mut writer = Writer::new();
@@ -29,10 +29,8 @@ pub fn write(
     for (name, shape, values) in network.parameters() {
         writer.tensor(name, shape, values)?;
     }
-    if let Some(normalize) = normalize {
-        writer.tensor(SHIFT, Shape::of([normalize.shift().len()]), normalize.shift())?;
-        writer.tensor(SCALE, Shape::of([normalize.scale().len()]), normalize.scale())?;
-    }
+    writer.tensor(SHIFT, Shape::of([normalize.shift().len()]), normalize.shift())?;
+    writer.tensor(SCALE, Shape::of([normalize.scale().len()]), normalize.scale())?;
     Ok(write_atomic(path, &writer.finish())?)
 }
 
@@ -40,7 +38,7 @@ pub fn write(
 pub struct Saved {
     values: BTreeMap<String, (Shape, Vec<f32>)>,
     /// What normalises the input.
-    pub normalize: Option<Normalize>,
+    pub normalize: Normalize,
     /// The names of the classes.
     pub class_names: Vec<String>,
 }
@@ -59,12 +57,11 @@ impl Saved {
             let tensor = tensors.tensor::<f32>(&name).map_err(|error| bad(&error))?;
             values.insert(name, (tensor.shape(), tensor.data().to_vec()));
         }
-        let normalize = match (values.remove(SHIFT), values.remove(SCALE)) {
-            (Some((_, shift)), Some((_, scale))) => {
-                Some(Normalize::from_parts(shift, scale).map_err(|e| bad(&e))?)
-            }
-            _ => None,
+        let mut take = |name: &str| -> Result<Vec<f32>, Failure> {
+            let found: Option<(Shape, Vec<f32>)> = values.remove(name);
+            Ok(found.ok_or_else(|| bad(&format!("there is no tensor `{name}`")))?.1)
         };
+        let normalize = Normalize::from_parts(take(SHIFT)?, take(SCALE)?).map_err(|error| bad(&error))?;
         let names = tensors.metadata(CLASSES).unwrap_or_default();
         Ok(Saved { values, normalize, class_names: names.lines().map(str::to_owned).collect() })
     }

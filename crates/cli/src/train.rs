@@ -237,7 +237,7 @@ fn finish(
     let network = &mut trained.network;
     let evaluation = network.evaluate(&*parts.validation)?;
     let names = samples::class_names(&*parts.train);
-    saved::write(&folder.model(), network, parts.normalize.as_ref(), &names)?;
+    saved::write(&folder.model(), network, &parts.normalize, &names)?;
     folder.write_metrics(&Metrics {
         validation_loss: evaluation.loss,
         validation_accuracy: evaluation.accuracy.unwrap_or(f64::NAN),

@@ -65,6 +65,29 @@ impl Normalize {
         Ok(Normalize { shift: means.iter().map(|&mean| mean as f32).collect(), scale })
     }
 
+    /// Mean 0 and standard deviation 1 over all features together: for images, whose pixels share a unit. Feature by feature
+    /// the few grey levels of pixels that are nearly always black would be blown up.
+    ///
+    /// # Errors
+    /// As for [`standard`](Self::standard).
+    pub fn standard_together<D: Dataset + ?Sized>(train: &D) -> Result<Normalize, Error> {
+        let columns = Self::columns(train)?;
+        let count = (train.len() * columns.len()) as f64;
+        let mean = columns.iter().map(|c| c.sum).sum::<f64>() / count;
+        let mut square = 0.0;
+        each_row(train, |_, row| {
+            square += row.iter().map(|&x| (f64::from(x) - mean) * (f64::from(x) - mean)).sum::<f64>();
+            Ok(())
+        })?;
+        let all = columns.iter().fold(columns[0], |all, c| Column {
+            minimum: all.minimum.min(c.minimum),
+            maximum: all.maximum.max(c.maximum),
+            sum: all.sum,
+        });
+        let scale = usable(&all, square_root(square / count) as f32);
+        Ok(Normalize { shift: vec![mean as f32; columns.len()], scale: vec![scale; columns.len()] })
+    }
+
     /// Smallest value 0 and largest 1 over the training part. Other parts may leave that range a little.
     ///
     /// A feature that is constant becomes 0, or what it differs by if it is not constant elsewhere.

@@ -317,8 +317,12 @@ impl Offsets {
     #[inline(always)]
     fn new(width: usize, mut places: impl Iterator<Item = usize>) -> Offsets {
         let mut at = [0; TILE_COLUMNS];
-        for (j, place) in places.by_ref().take(width).enumerate() {
-            at[j..].fill(place);
+        let mut last = 0;
+        for (j, at) in at.iter_mut().enumerate() {
+            if j < width {
+                last = places.next().unwrap_or(last);
+            }
+            *at = last;
         }
         let neighbours = core::array::from_fn(|v| {
             let eight = &at[v * LANES..][..LANES];
@@ -499,7 +503,7 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
                 rows: 0..rows,
                 columns: 0..pixels,
             };
-            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer);
+            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer, &mut []);
         }
     }
 }
@@ -585,7 +589,14 @@ impl<T: Element> SimdOp for WeightGradient<'_, '_, T> {
                     rows: 0..rows,
                     columns: 0..taps,
                 };
-                multiply(simd, &product, &PixelsByTaps { window, planes }, panel_depth(pixels), buffer);
+                multiply(
+                    simd,
+                    &product,
+                    &PixelsByTaps { window, planes },
+                    panel_depth(pixels),
+                    buffer,
+                    &mut [],
+                );
             }
         }
     }

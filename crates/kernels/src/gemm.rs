@@ -2,8 +2,9 @@
 //!
 //! C is cut into blocks, one per task, and a block into tiles of at most 6 × 16 elements that are held in registers
 //! while k runs (Goto and van de Geijn, 2008). B is copied panel by panel, so that a tile reads it in order from the
-//! first-level cache; A is read where it lies, because a tile broadcasts its elements one at a time and either of its
-//! strides does for that. Copying A as well was tried and gained nothing at the shapes of training.
+//! first-level cache. A is read where it lies, because a tile broadcasts its elements one at a time; only where steps in
+//! k are long strides is it copied too: with rows of 2^n elements they fall into a few sets of the cache, which costs a
+//! fifth of the speed.
 
 use crate::parallel::{Parts, for_each_task};
 use crate::require;
@@ -62,8 +63,8 @@ const BLOCK_ROWS: usize = 32 * TILE_ROWS;
 const TASK_WORK: usize = 1 << 19;
 /// The most column groups and the most row blocks.
 const MOST_TASKS: usize = 16;
-/// B is read where it lies while it spans no more elements than this: 16 KiB of `f32`.
-const SMALL_B: usize = 4 << 10;
+/// An operand is read where it lies while it spans no more elements than this: 16 KiB of `f32`.
+const SMALL: usize = 4 << 10;
 
 /// How a product is cut into blocks: a function of its shape alone.
 struct Blocks {
@@ -77,25 +78,39 @@ impl Gemm {
     fn blocks(&self) -> Blocks {
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
         let tasks = (work / TASK_WORK).clamp(1, MOST_TASKS);
-        let rows = (self.m / tasks.min(self.m.div_ceil(BLOCK_ROWS)).max(1)).next_multiple_of(TILE_ROWS);
+        // Where A is copied, few and wide columns of blocks, since each of them copies A.
+        let most = if self.copies_a() { self.m / 128 } else { self.m.div_ceil(BLOCK_ROWS) };
+        let rows = (self.m / tasks.min(most).max(1)).next_multiple_of(TILE_ROWS);
         let row_blocks = self.m.div_ceil(rows);
-        let columns = self.n.div_ceil(tasks.div_ceil(row_blocks)).next_multiple_of(TILE_COLUMNS);
+        let least = if self.copies_a() { 16 * TILE_COLUMNS } else { TILE_COLUMNS };
+        let columns = self.n.div_ceil(tasks.div_ceil(row_blocks)).max(least).next_multiple_of(TILE_COLUMNS);
         Blocks { rows, columns, row_blocks, column_blocks: self.n.div_ceil(columns) }
     }
 
     /// Whether whole vectors of B may be read where they lie.
     fn reads_b_in_place(&self) -> bool {
-        self.b_strides[1] == 1 && (self.m <= 2 * TILE_ROWS || self.k * self.b_strides[0] <= SMALL_B)
+        self.b_strides[1] == 1 && (self.m <= 2 * TILE_ROWS || self.k * self.b_strides[0] <= SMALL)
+    }
+
+    /// Whether a block's rows of A are copied.
+    fn copies_a(&self) -> bool {
+        self.a_strides[1] != 1
+            && self.k * self.a_strides[1] > SMALL
+            && self.m > TILE_ROWS
+            && self.n > TILE_COLUMNS
     }
 
     /// Whether some columns of B have to be copied.
-    fn copies(&self) -> bool {
+    fn copies_b(&self) -> bool {
         self.m > TILE_ROWS && !(self.reads_b_in_place() && self.n.is_multiple_of(LANES))
     }
 
-    /// The elements that a task copies at a time.
-    fn panel_len(&self) -> usize {
-        panel_depth(self.k) * TILE_COLUMNS
+    /// The elements that a task copies at a time: of B, of A.
+    fn copied(&self, blocks: &Blocks) -> [usize; 2] {
+        let depth = panel_depth(self.k);
+        let b = if self.copies_b() { depth * TILE_COLUMNS } else { 0 };
+        let a = if self.copies_a() { depth * blocks.rows } else { 0 };
+        [b, a]
     }
 
     /// One more than the greatest index that is read with these strides.
@@ -111,11 +126,12 @@ pub(crate) fn panel_depth(k: usize) -> usize {
 
 /// How many elements of scratch [`gemm`] needs; 0 for small shapes.
 pub fn gemm_scratch(gemm: &Gemm) -> usize {
-    if gemm.m * gemm.n * gemm.k == 0 || !gemm.copies() {
+    if gemm.m * gemm.n * gemm.k == 0 {
         return 0;
     }
     let blocks = gemm.blocks();
-    blocks.row_blocks * blocks.column_blocks * gemm.panel_len()
+    let [b, a] = gemm.copied(&blocks);
+    blocks.row_blocks * blocks.column_blocks * (b + a)
 }
 
 /// C = activation(A·B + bias), or activation(C + bias + A·B) if `accumulate`.
@@ -146,7 +162,7 @@ pub fn gemm<T: Element>(
         return;
     }
     let blocks = gemm.blocks();
-    let panel_len = if gemm_scratch(gemm) == 0 { 0 } else { gemm.panel_len() };
+    let [b_len, a_len] = if k == 0 { [0, 0] } else { gemm.copied(&blocks) };
     let (c, scratch) = (Parts::new(c), Parts::new(scratch));
     for_each_task(cx, blocks.row_blocks * blocks.column_blocks, |task| {
         let (row, column) =
@@ -165,9 +181,10 @@ pub fn gemm<T: Element>(
         };
         let b =
             Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place(), one_tile: m <= TILE_ROWS };
-        // SAFETY: each task has its own panel.
-        let buffer = unsafe { scratch.range(task * panel_len, panel_len) };
-        run(cx, Block { product, b, depth: panel_depth(k), buffer });
+        let len = b_len + a_len;
+        // SAFETY: each task has its own scratch.
+        let (b_buffer, a_buffer) = unsafe { scratch.range(task * len, len) }.split_at_mut(b_len);
+        run(cx, Block { product, b, depth: panel_depth(k), b_buffer, a_buffer });
     });
 }
 
@@ -250,7 +267,13 @@ impl<T: Element> Source<T> for Strided<'_, T> {
         }
         let padded = most.next_multiple_of(LANES);
         let rows = buffer[..depths.len() * padded].chunks_exact_mut(padded);
-        if strides[1] == 1 {
+        if strides[1] == 1 && most == TILE_COLUMNS {
+            for (p, row) in depths.clone().zip(buffer.as_chunks_mut::<TILE_COLUMNS>().0) {
+                if let Some(from) = self.b[p * strides[0] + column..].first_chunk() {
+                    *row = *from;
+                }
+            }
+        } else if strides[1] == 1 {
             for (p, row) in depths.clone().zip(rows) {
                 row[..most].copy_from_slice(&self.b[p * strides[0] + column..][..most]);
                 row[most..].fill(T::zero());
@@ -292,7 +315,10 @@ impl<T: Element> Strided<'_, T> {
             let lines: [&[T]; LANES] = core::array::from_fn(line);
             let whole = depths.len() - depths.len() % LANES;
             for p in (0..whole).step_by(LANES) {
-                let square = lines.map(|line| load(simd, &line[p..p + LANES]));
+                let mut square = [T::Vector::splat(simd, T::zero()); LANES];
+                for (row, line) in square.iter_mut().zip(lines) {
+                    *row = load(simd, &line[p..p + LANES]);
+                }
                 for (i, row) in T::Vector::transpose(simd, square).into_iter().enumerate() {
                     store(row, &mut buffer[(p + i) * padded + first..][..LANES]);
                 }
@@ -310,7 +336,8 @@ struct Block<'a, 'b, T> {
     product: Product<'a, T>,
     b: Strided<'a, T>,
     depth: usize,
-    buffer: &'b mut [T],
+    b_buffer: &'b mut [T],
+    a_buffer: &'b mut [T],
 }
 
 impl<T: Element> SimdOp for Block<'_, '_, T> {
@@ -318,30 +345,38 @@ impl<T: Element> SimdOp for Block<'_, '_, T> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        multiply(simd, &self.product, &self.b, self.depth, self.buffer);
+        multiply(simd, &self.product, &self.b, self.depth, self.b_buffer, self.a_buffer);
     }
 }
 
-/// Computes a block of C. `depth` is the longest stretch of k that is multiplied at a time; `buffer` has 16 elements for
-/// each.
+/// Computes a block of C. `depth` is the longest stretch of k that is multiplied at a time. `b_buffer` has 16 elements
+/// for each; `a_buffer` has as many as the block has rows, or is empty: then A is read where it lies.
 #[inline(always)]
 pub(crate) fn multiply<T: Element, S: Simd>(
     simd: S,
     product: &Product<'_, T>,
     b: &impl Source<T>,
     depth: usize,
-    buffer: &mut [T],
+    b_buffer: &mut [T],
+    a_buffer: &mut [T],
 ) {
-    // Twelve sums are two vectors of f32 for each row of a tile on a machine with 16 registers of 8, else one.
-    let most = if S::ACCUMULATORS * size_of::<f32>() >= 12 * size_of::<T>() { TILE_COLUMNS } else { LANES };
+    let most = if is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
     let columns = product.columns.clone();
     let mut start = 0;
     loop {
         let end = product.k.min(start + depth);
+        let (a, a_strides) = if a_buffer.is_empty() {
+            // Wrapping, because there is nothing to point at if k is 0.
+            let first = product.rows.start * product.a_strides[0] + start * product.a_strides[1];
+            (product.a.as_ptr().wrapping_add(first), Some(product.a_strides))
+        } else {
+            product.copy_a(simd, start..end, a_buffer);
+            (a_buffer.as_ptr(), None)
+        };
         let mut column = columns.start;
         while column < columns.end {
-            let panel = b.panel(simd, &(start..end), column, most.min(columns.end - column), buffer);
-            simd.call(Tiles { product, depths: start..end, column, panel });
+            let panel = b.panel(simd, &(start..end), column, most.min(columns.end - column), b_buffer);
+            simd.call(Tiles { product, depths: start..end, a, a_strides, column, panel });
             column += panel.width;
         }
         start = end;
@@ -354,10 +389,57 @@ pub(crate) fn multiply<T: Element, S: Simd>(
     }
 }
 
+impl<T: Element> Product<'_, T> {
+    /// Copies A tile by tile: each as `depths` rows of as many elements as the tile is high.
+    #[inline(always)]
+    fn copy_a<S: Simd>(&self, _: S, depths: Range<usize>, buffer: &mut [T]) {
+        let (rows, [row_stride, k_stride]) = (self.rows.clone(), self.a_strides);
+        // Depth by depth, so that neighbours in memory are read one after the other.
+        for (p, depth) in depths.clone().enumerate() {
+            let from = &self.a[rows.start * row_stride + depth * k_stride..];
+            let mut row = 0;
+            while row < rows.len() {
+                let height = tile_rows::<S>(rows.len() - row);
+                let to = &mut buffer[row * depths.len() + p * height..];
+                match (height, row_stride, from[row * row_stride..].first_chunk(), to.first_chunk_mut()) {
+                    (TILE_ROWS, 1, Some(from), Some(to)) => *to = *from as [T; TILE_ROWS],
+                    _ => {
+                        for (i, to) in to[..height].iter_mut().enumerate() {
+                            *to = from[(row + i) * row_stride];
+                        }
+                    }
+                }
+                row += height;
+            }
+        }
+    }
+}
+
+/// Whether a row of a tile is two vectors: twelve sums, on a machine with 16 registers of eight `f32`.
+const fn is_wide<T, S: Simd>() -> bool {
+    S::ACCUMULATORS * size_of::<f32>() >= 12 * size_of::<T>()
+}
+
+/// The rows of the next tile when so many are left. Eight are two times four: a tile of two does not have enough sums to
+/// hide the latency of an addition.
+#[inline(always)]
+fn tile_rows<S: Simd>(left: usize) -> usize {
+    match left {
+        8 if S::ACCUMULATORS >= 6 => 4,
+        6.. if S::ACCUMULATORS >= 6 => 6,
+        4.. if S::ACCUMULATORS >= 6 => 4,
+        2.. => 2,
+        _ => 1,
+    }
+}
+
 /// The tiles of all rows of a block over one panel.
 struct Tiles<'a, T> {
     product: &'a Product<'a, T>,
     depths: Range<usize>,
+    /// The block's first row at the first depth; with strides, or copied tile by tile.
+    a: *const T,
+    a_strides: Option<[usize; 2]>,
     column: usize,
     panel: Panel<T>,
 }
@@ -369,18 +451,17 @@ impl<T: Element> SimdOp for Tiles<'_, T> {
     fn eval<S: Simd>(self, simd: S) {
         let Range { start: mut row, end } = self.product.rows;
         while row < end {
-            // Eight rows are two tiles of four: a tile of two does not have enough sums to hide an addition's latency.
-            let left = if end - row == 8 { 4 } else { end - row };
-            row += match (left, self.panel.whole, self.panel.width > LANES) {
-                (6.., true, true) => self.tile::<S, 6, 2, true>(simd, row),
-                (4.., true, true) => self.tile::<S, 4, 2, true>(simd, row),
-                (2.., true, true) => self.tile::<S, 2, 2, true>(simd, row),
-                (_, true, true) => self.tile::<S, 1, 2, true>(simd, row),
-                (6.., true, false) => self.tile::<S, 6, 1, true>(simd, row),
-                (4.., true, false) => self.tile::<S, 4, 1, true>(simd, row),
-                (2.., true, false) => self.tile::<S, 2, 1, true>(simd, row),
-                (_, true, false) => self.tile::<S, 1, 1, true>(simd, row),
-                (4.., false, _) => self.tile::<S, 4, 1, false>(simd, row),
+            // The guards are known when compiling: a level is spared the tiles that it has no registers for.
+            row += match (tile_rows::<S>(end - row), self.panel.whole, self.panel.width > LANES) {
+                (6, true, true) if is_wide::<T, S>() => self.tile::<S, 6, 2, true>(simd, row),
+                (4, true, true) if is_wide::<T, S>() => self.tile::<S, 4, 2, true>(simd, row),
+                (2, true, true) if is_wide::<T, S>() => self.tile::<S, 2, 2, true>(simd, row),
+                (_, true, true) if is_wide::<T, S>() => self.tile::<S, 1, 2, true>(simd, row),
+                (6, true, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 6, 1, true>(simd, row),
+                (4, true, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 4, 1, true>(simd, row),
+                (2, true, _) => self.tile::<S, 2, 1, true>(simd, row),
+                (_, true, _) => self.tile::<S, 1, 1, true>(simd, row),
+                (4.., false, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 4, 1, false>(simd, row),
                 (_, false, _) => self.tile::<S, 1, 1, false>(simd, row),
             };
         }
@@ -396,7 +477,10 @@ impl<T: Element> Tiles<'_, T> {
         row: usize,
     ) -> usize {
         let Tiles { product, panel, column, .. } = self;
-        let [row_stride, k_stride] = product.a_strides;
+        let (skipped, [row_stride, k_stride]) = match self.a_strides {
+            Some(strides) => ((row - product.rows.start) * strides[0], strides),
+            None => ((row - product.rows.start) * self.depths.len(), [1, ROWS]),
+        };
         let mut sums = [[T::Vector::splat(simd, T::zero()); VECTORS]; ROWS];
         // The columns of vector v that exist; at least one, since the panel's width decides VECTORS.
         let valid = |v: usize| (panel.width - v * LANES).min(LANES);
@@ -436,7 +520,10 @@ impl<T: Element> Tiles<'_, T> {
             }
         }
 
-        let mut a = product.a.as_ptr().wrapping_add(row * row_stride + self.depths.start * k_stride);
+        // Two pointers, for the upper and the lower rows: with one, compilers chain the addresses of a depth to those of
+        // the depth before, and that chain is as long as the multiplications take.
+        let mut upper = self.a.wrapping_add(skipped);
+        let mut lower = upper.wrapping_add(3 * row_stride);
         let mut b = panel.data;
         for _ in 0..self.depths.len() {
             let mut vectors = [T::Vector::splat(simd, T::zero()); VECTORS];
@@ -454,14 +541,20 @@ impl<T: Element> Tiles<'_, T> {
                 };
             }
             for (i, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: A has row `row + i` at every depth below k: `gemm` and the convolutions checked its length.
-                let a = T::Vector::splat(simd, unsafe { *a.add(i * row_stride) });
+                let a = if i < 3 {
+                    upper.wrapping_add(i * row_stride)
+                } else {
+                    lower.wrapping_add((i - 3) * row_stride)
+                };
+                // SAFETY: A, or its copy, has row `row + i` at every depth: the callers of `multiply` checked its length.
+                let a = T::Vector::splat(simd, unsafe { *a });
                 for (sum, vector) in sums.iter_mut().zip(vectors) {
                     *sum = a.mul_add(vector, *sum);
                 }
             }
             // Wrapping, because the last step may leave both matrices.
-            (a, b) = (a.wrapping_add(k_stride), b.wrapping_add(panel.strides[0]));
+            (upper, lower) = (upper.wrapping_add(k_stride), lower.wrapping_add(k_stride));
+            b = b.wrapping_add(panel.strides[0]);
         }
 
         let relu = self.depths.end == product.k && product.activation == Activation::Relu;

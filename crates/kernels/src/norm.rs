@@ -109,47 +109,64 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
         let Sums { shape, term, x, dy, parameters, channels, first, second } = self;
         let NormShape { batch, channels: all, inner } = shape;
         let zero = T::Vector::splat(simd, T::zero());
-        let mut start = channels.start;
-        while start < channels.end {
-            let end = if inner == 1 { channels.end.min(start + LANES) } else { start + 1 };
-            let at = start - channels.start..end - channels.start;
-            let mut totals = [zero; 2];
-            if inner == 1 {
-                let [mean, rstd] = parameters.map(|p| p.get(start..end).map_or(zero, |p| load(simd, p)));
+        if inner == 1 {
+            // A strip of channels at a time: samples are read in long pieces, and the sums stay close.
+            for start in channels.clone().step_by(STRIP * LANES) {
+                let strip = start..channels.end.min(start + STRIP * LANES);
+                let mut totals = [[zero; 2]; STRIP];
                 for sample in 0..batch {
-                    let range = sample * all + start..sample * all + end;
-                    totals =
-                        term.add(totals, [load(simd, &x[range.clone()]), load(simd, &dy[range]), mean, rstd]);
+                    let samples = sample * all + strip.start..sample * all + strip.end;
+                    let (x, dy) = (&x[samples.clone()], &dy[samples]);
+                    for (i, (x, dy)) in x.chunks(LANES).zip(dy.chunks(LANES)).enumerate() {
+                        let eight = strip.start + i * LANES..strip.start + i * LANES + x.len();
+                        let mean = parameters[0].get(eight.clone()).unwrap_or(&[]);
+                        let rstd = parameters[1].get(eight).unwrap_or(&[]);
+                        let values = [load(simd, x), load(simd, dy), load(simd, mean), load(simd, rstd)];
+                        totals[i] = term.add(totals[i], values);
+                    }
                 }
-            } else {
-                let [mean, rstd] =
-                    parameters.map(|p| p.get(start).map_or(zero, |p| T::Vector::splat(simd, *p)));
-                for sample in 0..batch {
-                    let from = (sample * all + start) * inner;
-                    let (x, x_tail) = x[from..from + inner].as_chunks::<LANES>();
-                    let (dy, dy_tail) = dy[from..from + inner].as_chunks::<LANES>();
-                    let mut sums = [zero; 2];
-                    for (x, dy) in x.iter().zip(dy) {
-                        sums =
-                            term.add(sums, [T::Vector::load(simd, x), T::Vector::load(simd, dy), mean, rstd]);
+                for (i, [total, other]) in totals.into_iter().take(strip.len().div_ceil(LANES)).enumerate() {
+                    let at = strip.start - channels.start + i * LANES;
+                    let at = at..channels.len().min(at + LANES);
+                    store(total, &mut first[at.clone()]);
+                    if let Some(second) = second.get_mut(at) {
+                        store(other, second);
                     }
-                    if !x_tail.is_empty() {
-                        // Beyond the end x is its mean and dy is 0: they add nothing.
-                        let x = T::Vector::load_partial(simd, x_tail, mean.to_array()[0]);
-                        sums = term.add(sums, [x, load(simd, dy_tail), mean, rstd]);
-                    }
-                    let total = sums.map(|sums| T::Vector::splat(simd, sums.tree(|a, b| a + b)));
-                    totals = [totals[0] + total[0], totals[1] + total[1]];
                 }
             }
-            store(totals[0], &mut first[at.clone()]);
-            if let Some(second) = second.get_mut(at) {
-                store(totals[1], second);
+            return;
+        }
+        for (i, channel) in channels.enumerate() {
+            let parameter = |from: &[T]| from.get(channel).copied().unwrap_or(T::zero());
+            let (fill, rstd) = (parameter(parameters[0]), parameter(parameters[1]));
+            let (mean, rstd) = (T::Vector::splat(simd, fill), T::Vector::splat(simd, rstd));
+            let mut totals = [T::zero(); 2];
+            for sample in 0..batch {
+                let from = (sample * all + channel) * inner;
+                let (x, x_tail) = x[from..from + inner].as_chunks::<LANES>();
+                let (dy, dy_tail) = dy[from..from + inner].as_chunks::<LANES>();
+                let mut sums = [zero; 2];
+                for (x, dy) in x.iter().zip(dy) {
+                    sums = term.add(sums, [T::Vector::load(simd, x), T::Vector::load(simd, dy), mean, rstd]);
+                }
+                if !x_tail.is_empty() {
+                    // Beyond the end x is its mean and dy is 0: they add nothing.
+                    let x = T::Vector::load_partial(simd, x_tail, fill);
+                    sums = term.add(sums, [x, load(simd, dy_tail), mean, rstd]);
+                }
+                totals[0] += sums[0].tree(|a, b| a + b);
+                totals[1] += sums[1].tree(|a, b| a + b);
             }
-            start = end;
+            first[i] = totals[0];
+            if let Some(second) = second.get_mut(i) {
+                *second = totals[1];
+            }
         }
     }
 }
+
+/// Vectors of channels that are summed together if `inner` is 1.
+const STRIP: usize = 16;
 
 /// Runs a [`Term`] over all channels.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
@@ -337,11 +354,16 @@ impl<T: Element, F: LineFn<T>> SimdOp for Lines<'_, '_, T, F> {
         let lines = x.chunks_exact(line).zip(other.chunks_exact(line)).zip(out.chunks_exact_mut(line));
         for (i, ((x, other), out)) in lines.enumerate() {
             let channel = (first + i) % shape.channels;
-            let mut constants = parameters.map(|p| T::Vector::splat(simd, p[channel]));
+            let mut constants = [T::Vector::splat(simd, T::zero()); 6];
+            for (constant, from) in constants.iter_mut().zip(parameters) {
+                *constant = T::Vector::splat(simd, from[channel]);
+            }
             let eights = x.chunks(LANES).zip(other.chunks(LANES)).zip(out.chunks_mut(LANES));
             for (i, ((x, other), out)) in eights.enumerate() {
                 if shape.inner == 1 {
-                    constants = parameters.map(|p| load(simd, &p[i * LANES..][..x.len()]));
+                    for (constant, from) in constants.iter_mut().zip(parameters) {
+                        *constant = load(simd, &from[i * LANES..][..x.len()]);
+                    }
                 }
                 store(f.apply(simd, load(simd, x), load(simd, other), constants), out);
             }

@@ -53,11 +53,16 @@ impl PoolShape {
     /// The taps of the window at output position `out` that lie inside the input, along one axis.
     #[inline(always)]
     fn taps(&self, out: usize, axis: usize) -> Range<usize> {
-        let (len, dilation) = ([self.height, self.width][axis], self.dilation[axis]);
-        let start = out * self.stride[axis];
-        let first = self.padding[axis].saturating_sub(start).div_ceil(dilation);
-        let last = (len + self.padding[axis]).saturating_sub(start).div_ceil(dilation);
-        first..last.min(self.kernel[axis]).max(first)
+        let (kernel, dilation) = (self.kernel[axis], self.dilation[axis]);
+        let (start, before) = (out * self.stride[axis], self.padding[axis]);
+        let after = before + [self.height, self.width][axis];
+        // Most windows lie inside, and divisions are slow.
+        if start >= before && start + (kernel - 1) * dilation < after {
+            return 0..kernel;
+        }
+        let first = before.saturating_sub(start).div_ceil(dilation);
+        let last = after.saturating_sub(start).div_ceil(dilation);
+        first..last.min(kernel).max(first)
     }
 
     /// Where tap `tap` of output position `out` lies, along one axis; only for [`taps`](Self::taps).
@@ -110,7 +115,7 @@ struct Argmax<'a, 'b, T> {
 impl<T: Element> SimdOp for Argmax<'_, '_, T> {
     type Output = ();
 
-    /// Plain loops over outputs, tap by tap, that compilers turn into vectors; the usual strides are constants for it.
+    /// Plain loops over outputs, tap by tap, that compilers turn into vectors.
     #[inline(always)]
     fn eval<S: Simd>(self, _: S) {
         let Argmax { shape, x, index } = self;
@@ -120,14 +125,20 @@ impl<T: Element> SimdOp for Argmax<'_, '_, T> {
             for (out_y, index) in index.chunks_exact_mut(out_width).enumerate() {
                 for (i, index) in index.chunks_mut(STRIP).enumerate() {
                     let strip = i * STRIP..i * STRIP + index.len();
-                    match shape.stride[1] {
-                        1 => shape.argmax_strip(x, out_y, strip, index, 1),
-                        2 => shape.argmax_strip(x, out_y, strip, index, 2),
-                        stride => shape.argmax_strip(x, out_y, strip, index, stride),
-                    }
+                    shape.argmax_strip(x, out_y, strip, index);
                 }
             }
         }
+    }
+}
+
+/// Where x is greater than the best so far, it is the best, and `tap` is taken.
+#[inline(always)]
+fn take_greater<'a, T: Element>(best: &mut [T], taken: &mut [u32], tap: u32, x: impl Iterator<Item = &'a T>) {
+    for ((best, taken), x) in best.iter_mut().zip(taken).zip(x) {
+        let take = (*x > *best) | (x.is_nan() & !best.is_nan());
+        *best = if take { *x } else { *best };
+        *taken = if take { tap } else { *taken };
     }
 }
 
@@ -135,24 +146,22 @@ impl<T: Element> SimdOp for Argmax<'_, '_, T> {
 const STRIP: usize = 32;
 
 impl PoolShape {
-    /// The outputs of a row whose tap `tap` lies inside the input.
+    /// Those outputs of `strip` in a row whose tap `tap` lies inside the input.
     #[inline(always)]
-    fn outputs(&self, tap: usize, stride: usize) -> Range<usize> {
-        let (before, after) = (self.padding[1], self.width + self.padding[1]);
-        let at = tap * self.dilation[1];
-        before.saturating_sub(at).div_ceil(stride)..after.saturating_sub(at).div_ceil(stride)
+    fn outputs(&self, tap: usize, strip: &Range<usize>) -> Range<usize> {
+        let (stride, at) = (self.stride[1], tap * self.dilation[1]);
+        let (before, after) = (self.padding[1], self.padding[1] + self.width);
+        if strip.start * stride + at >= before && (strip.end - 1) * stride + at < after {
+            return strip.clone();
+        }
+        let first = before.saturating_sub(at).div_ceil(stride).max(strip.start);
+        first..after.saturating_sub(at).div_ceil(stride).min(strip.end).max(first)
     }
 
-    /// The indices for the outputs `strip` of row `out_y`; `stride` is the horizontal one.
+    /// The indices for the outputs `strip` of row `out_y`.
     #[inline(always)]
-    fn argmax_strip<T: Element>(
-        &self,
-        x: &[T],
-        out_y: usize,
-        strip: Range<usize>,
-        index: &mut [u8],
-        stride: usize,
-    ) {
+    fn argmax_strip<T: Element>(&self, x: &[T], out_y: usize, strip: Range<usize>, index: &mut [u8]) {
+        let stride = self.stride[1];
         let mut best = [T::neg_infinity(); STRIP];
         let mut taken = [0_u32; STRIP];
         let rows = self.taps(out_y, 0);
@@ -167,19 +176,29 @@ impl PoolShape {
         for tap_y in rows {
             let row = &x[self.at(out_y, tap_y, 0) * self.width..][..self.width];
             for tap_x in 0..self.kernel[1] {
-                let outputs = self.outputs(tap_x, stride);
-                let (first, last) = (outputs.start.max(strip.start), outputs.end.min(strip.end));
-                if first >= last {
+                let outputs = self.outputs(tap_x, &strip);
+                if outputs.is_empty() {
                     continue;
                 }
                 let tap = (tap_y * self.kernel[1] + tap_x) as u32;
-                let row = &row[self.at(first, tap_x, 1)..];
-                let outputs = first - strip.start..last - strip.start;
-                let best = best[outputs.clone()].iter_mut().zip(&mut taken[outputs]);
-                for ((best, taken), x) in best.zip(row.iter().step_by(stride)) {
-                    let take = (*x > *best) | (x.is_nan() & !best.is_nan());
-                    *best = if take { *x } else { *best };
-                    *taken = if take { tap } else { *taken };
+                let row = &row[self.at(outputs.start, tap_x, 1)..];
+                let outputs = outputs.start - strip.start..outputs.end - strip.start;
+                let (best, taken) = (&mut best[outputs.clone()], &mut taken[outputs]);
+                match stride {
+                    1 => take_greater(best, taken, tap, row.iter()),
+                    2 => {
+                        // Pairs, and perhaps half a pair at the end of the row.
+                        let (pairs, rest) = row.as_chunks::<2>();
+                        let whole = pairs.len().min(best.len());
+                        take_greater(
+                            &mut best[..whole],
+                            &mut taken[..whole],
+                            tap,
+                            pairs.iter().map(|[x, _]| x),
+                        );
+                        take_greater(&mut best[whole..], &mut taken[whole..], tap, rest.iter());
+                    }
+                    _ => take_greater(best, taken, tap, row.iter().step_by(stride)),
                 }
             }
         }

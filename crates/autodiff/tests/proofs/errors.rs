@@ -7,7 +7,7 @@ use bantam_autodiff::{
     Session, StepContext, ValueType, Var,
     ops::{Conv2dOptions, GatherRows, MatMul, Pool2dOptions, SliceRange},
 };
-use bantam_core::{Context, Numerics, Shape};
+use bantam_core::Shape;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 type V<'g> = Var<'g, f64>;
@@ -397,9 +397,9 @@ fn fragile() -> Session<'static, f64> {
         let _layer = graph.enter("second");
         hidden.recip() * graph.parameter(2)
     };
-    let plan = graph.planner().optimizer(&SGD).loss(y.square().mean_all()).build().unwrap();
-    // Portable: a fused multiply-add does not round its product, which then cannot overflow.
-    let mut session = Session::new(plan).context(Context { numerics: Numerics::Portable, ..Context::default() });
+    let plan =
+        graph.planner().optimizer(&SGD).loss(y.square().mean_all() + hidden.mean_all()).build().unwrap();
+    let mut session = Session::new(plan);
     session.parameter_mut(0).copy_from_slice(&[1.0, 0.0, 0.0, 1.0]);
     session.parameter_mut(2).fill(1.0);
     session
@@ -426,17 +426,16 @@ fn a_loss_that_is_not_finite_names_its_source_and_changes_nothing() {
     session.input(0).copy_from_slice(&[1.0, f64::NAN]);
     assert_eq!(failing(&mut session).to_string(), format!("{start}in the input x{end}"));
     session.input(0).copy_from_slice(&[1.0, 1.0]);
-    session.parameter_mut(1)[1] = f64::INFINITY;
+    session.parameter_mut(1)[1] = f64::NAN;
     assert_eq!(failing(&mut session).to_string(), format!("{start}in the parameter first.bias{end}"));
     session.parameter_mut(1)[1] = 0.0;
-    // An infinity less another is undefined, and so is what is made from it.
-    session.parameter_mut(0)[..2].copy_from_slice(&[f64::MAX, -f64::MAX]);
+    session.parameter_mut(0)[..2].copy_from_slice(&[f64::MAX, 0.0]);
     session.input(0).copy_from_slice(&[2.0, 2.0]);
     let error = failing(&mut session);
     assert_eq!((error.op.as_str(), error.path.as_str(), error.step), ("linear", "first", 0));
     // Back to normal, the session goes on.
     session.parameter_mut(0)[..2].copy_from_slice(&[1.0, 0.0]);
-    assert_eq!(session.step(&SGD), Ok(0.25));
+    assert_eq!(session.step(&SGD), Ok(0.25 + 2.0));
     assert_eq!((session.steps(), session.updates()), (1, 1));
 }
 

@@ -5,6 +5,7 @@
 //! in backward passes.
 
 use crate::support::{Domain, choose, derivative, draw, rng};
+use alloc::collections::BTreeSet;
 use bantam_autodiff::{
     ErrorKind, Graph, Mode, Session, Var,
     ops::{Conv2dOptions, Copied, Pool2dOptions, SliceRange},
@@ -15,7 +16,6 @@ use bantam_kernels::functions;
 use bantam_tensor::Tensor;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use std::collections::BTreeSet;
 
 pub type V<'g> = Var<'g, f64>;
 
@@ -171,10 +171,17 @@ impl Checked {
     }
 }
 
-/// Runs a property over `cases` seeded random choices.
+/// How much is tried: the numbers of cases below, times this.
+const THOROUGH: u32 = 3;
+
+/// Runs a property over `cases` times [`THOROUGH`] seeded random choices.
 fn hold<S: Strategy>(cases: u32, choices: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let config =
-        Config { cases, rng_seed: RngSeed::Fixed(20), failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: cases * THOROUGH,
+        rng_seed: RngSeed::Fixed(20),
+        failure_persistence: None,
+        ..Config::default()
+    };
     if let Err(error) = TestRunner::new(config).run(&choices, property) {
         panic!("{error}");
     }
@@ -215,7 +222,8 @@ fn axes_of(rank: usize, bits: u8) -> Vec<usize> {
 }
 
 fn elementwise(checked: &mut Checked) {
-    let functions: [(Domain, for<'g> fn(V<'g>) -> V<'g>); 22] = [
+    type Function = for<'g> fn(V<'g>) -> V<'g>;
+    let functions: [(Domain, Function); 22] = [
         (Domain::Any, |x| -x),
         (Domain::Distinct, |x| x.abs()),
         (Domain::Any, |x| x.exp()),
@@ -249,7 +257,7 @@ fn elementwise(checked: &mut Checked) {
         });
     }
     // Their derivatives are zero wherever they have one.
-    let flat: [for<'g> fn(V<'g>) -> V<'g>; 2] = [|x| x.map(functions::Sign), |x| x.map(functions::Step)];
+    let flat: [Function; 2] = [|x| x.map(functions::Sign), |x| x.map(functions::Step)];
     for function in flat {
         check(checked, 4, (dims(5, 0..=3), any::<u64>()), |checked, (dims, seed)| {
             checked.gradient(&Case::new(&[&dims], Domain::Distinct, seed >> 8), |o| function(o.x[0]))
@@ -258,7 +266,8 @@ fn elementwise(checked: &mut Checked) {
 }
 
 fn arithmetic(checked: &mut Checked) {
-    let functions: [(Domain, for<'g> fn(V<'g>, V<'g>) -> V<'g>); 7] = [
+    type Function = for<'g> fn(V<'g>, V<'g>) -> V<'g>;
+    let functions: [(Domain, Function); 7] = [
         (Domain::Any, |a, b| a + b),
         (Domain::Any, |a, b| a - b),
         (Domain::Any, |a, b| a * b),
@@ -272,7 +281,7 @@ fn arithmetic(checked: &mut Checked) {
             checked.twice(&Case::new(&[&a, &b], domain, seed >> 8), |o| function(o.x[0], o.x[1]))
         });
     }
-    let flat: [for<'g> fn(V<'g>, V<'g>) -> V<'g>; 3] =
+    let flat: [Function; 3] =
         [|a, b| a.greater(b), |a, b| a.equal(b), |a, b| a.zip(b, functions::GreaterEqual)];
     for function in flat {
         check(checked, 4, (broadcast_pair(4), any::<u64>()), |checked, ([a, b], seed)| {

@@ -1,5 +1,7 @@
 //! The proofs of this crate, one file per claim. One program, because compiling the kernels takes most of the time.
 
+extern crate alloc;
+
 mod custom_op;
 mod errors;
 mod golden;

@@ -7,15 +7,31 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64", target_family = "wasm"))]
 mod portable;
 mod scalar;
 
-use bantam_core::{Context, LevelName, Numerics, Real};
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "aarch64",
+    target_family = "wasm"
+))]
+use bantam_core::LevelName;
+#[cfg(target_arch = "x86_64")]
+use bantam_core::Numerics;
+use bantam_core::{Context, Real};
 use core::array::from_fn;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
+#[cfg(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "aarch64",
+    target_family = "wasm"
+))]
 pub use portable::Portable;
 pub use scalar::Scalar;
 
@@ -186,13 +202,20 @@ pub trait SimdOp {
 #[inline]
 pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
     match cx.level.name() {
-        LevelName::Scalar => op.eval(Scalar::new()),
         #[cfg(target_arch = "x86_64")]
         LevelName::Avx2 => match cx.numerics {
             Numerics::Fast => Avx2::<true>::new(cx.level).call(op),
             Numerics::Portable => Avx2::<false>::new(cx.level).call(op),
         },
-        _ => op.eval(Portable::new()),
+        // Elsewhere `wide` would be loops too, and the same code twice in a small flash.
+        #[cfg(any(
+            target_arch = "x86_64",
+            target_arch = "x86",
+            target_arch = "aarch64",
+            target_family = "wasm"
+        ))]
+        LevelName::Portable => op.eval(Portable::new()),
+        _ => op.eval(Scalar::new()),
     }
 }
 
@@ -201,10 +224,11 @@ pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
 /// A multiply and an add are never fused here: the bits are the same at every level. For long loops only, since the
 /// closure is compiled once more for each instruction set.
 #[inline]
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "there is one level"))]
 pub fn dispatch<R>(cx: &Context<'_>, f: impl FnOnce() -> R) -> R {
-    match cx.level.name() {
-        #[cfg(target_arch = "x86_64")]
-        LevelName::Avx2 => avx2::dispatch(Avx2::<false>::new(cx.level), f),
-        _ => f(),
+    #[cfg(target_arch = "x86_64")]
+    if cx.level.name() == LevelName::Avx2 {
+        return avx2::dispatch(Avx2::<false>::new(cx.level), f);
     }
+    f()
 }

@@ -17,8 +17,8 @@ impl Scalar {
 }
 
 impl Simd for Scalar {
-    // A microcontroller's 32 registers, or what compilers make of 16 vector registers.
-    const ACCUMULATORS: usize = 6;
+    // Of the 32 registers of a microcontroller: 16, eight for B and one for A.
+    const ACCUMULATORS: usize = 2;
     type F32 = Lanes<f32>;
     type F64 = Lanes<f64>;
 
