@@ -6,7 +6,7 @@ use bantam_core::random::{Key, Purpose};
 use bantam_kernels::{
     Arg, MapFn, NormShape, PoolShape, Reduce, Span, ZipFn, axpy, copy_strided, cross_entropy,
     cross_entropy_backward, dot, dropout, functions, map, max_pool_argmax, max_pool_scatter, max_pool_select,
-    norm_apply, norm_backward, norm_statistics, reduce, softmax, zip,
+    norm_apply, norm_backward_affine, norm_backward_input, norm_statistics, reduce, softmax, zip,
 };
 use core::hint::black_box;
 
@@ -186,7 +186,8 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
         let (one, zero) = (vec![1.0; channels], vec![0.0; channels]);
         let (mut dgamma, mut dbeta) = (zero.clone(), zero.clone());
         rows.push(Row::new(format!("batch norm {name}, gradient"), elements(3 * len), move || {
-            norm_backward(&cx, &shape, &x, &zero, &one, &one, &dy, &mut dx, &mut dgamma, &mut dbeta);
+            norm_backward_affine(&cx, &shape, &x, &zero, &one, &dy, &mut dgamma, &mut dbeta);
+            norm_backward_input(&cx, &shape, &x, &zero, &one, &one, &dy, &dgamma, &dbeta, &mut dx);
             black_box(&mut dx);
         }));
     }

@@ -64,8 +64,11 @@ impl Source {
             let [train, validation] = (&*self.all).split(shares, settings.seed)?;
             (Box::new(train), Box::new(validation))
         };
-        let normalize =
-            if self.is_images { Normalize::standard_together(&*train)? } else { Normalize::standard(&*train)? };
+        let normalize = if self.is_images {
+            Normalize::standard_together(&*train)?
+        } else {
+            Normalize::standard(&*train)?
+        };
         Ok(Parts {
             train: Box::new(normalize.apply(train)?),
             validation: Box::new(normalize.apply(validation)?),
