@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p bantam-benches [-- --quick] [WORD…]`: all tables, or those whose title contains a WORD.
 //! Tables are lists of [`Row`]s; a new one is a line in [`main`].
+#![forbid(unsafe_code)]
 
 mod limits;
 mod measure;

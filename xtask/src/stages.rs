@@ -20,7 +20,7 @@ impl Outcome {
         println!("$ {}", show(command));
         match command.status() {
             Ok(status) if status.success() => Outcome::Ok,
-            Ok(status) => Outcome::Failed(format!("{}: {status}", show(command))),
+            Ok(status) => Outcome::Failed(format!("{} ended with {status}", shortened(&show(command)))),
             Err(error) => {
                 Outcome::NotRun(format!("{} did not start: {error}", command.get_program().display()))
             }
@@ -44,6 +44,15 @@ fn show(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
     words.join(" ")
+}
+
+/// The beginning of a command: all of it stands above the table.
+fn shortened(command: &str) -> String {
+    let program = command.rsplit_once("/cargo ").map_or(command, |(_, arguments)| arguments);
+    match program.char_indices().nth(60) {
+        Some((end, _)) => format!("{} …", &program[..end]),
+        None => program.to_owned(),
+    }
 }
 
 /// The stages that were run.
@@ -130,6 +139,12 @@ mod tests {
         assert!(!some.passed(true));
         assert!(some.table().contains("not run: no compiler"));
         assert!(some.table().ends_with("1 ok, 0 failed, 1 not run, 4 s\n"));
+    }
+
+    #[test]
+    fn the_table_stays_narrow() {
+        assert_eq!(shortened("/usr/bin/cargo fmt --all"), "fmt --all");
+        assert_eq!(shortened(&"ä".repeat(70)), format!("{} …", "ä".repeat(60)));
     }
 
     #[test]

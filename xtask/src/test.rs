@@ -33,7 +33,7 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
     });
     stages.run("every feature alone", || Outcome::of_all(feature_matrix(workspace)));
     stages.run("tests", || {
-        let mut command = cargo(&["test", "--workspace", "--features"]);
+        let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--features"]);
         command.arg(all_features(workspace.members.iter()));
         Outcome::of(&mut command)
     });
