@@ -1,115 +1,116 @@
-//! Whole training steps written by hand over the kernels: what is left of a budget for everything above them.
+//! Whole training steps as a user writes them: forward, backward and update through layers, plan and optimizer.
 
 use crate::measure::{Row, Work};
-use bantam_core::Context;
-use bantam_kernels::{
-    Activation, Arg, Bias, Gemm, Reduce, axpy, cross_entropy_backward, functions, gemm, gemm_scratch, reduce,
-    zip,
+use bantam_autodiff::{Mode, Plan, Session};
+use bantam_core::{Context, Optimizer, Shape};
+use bantam_nn::{
+    Activation, Conv2d, Flatten, Layer, Linear, MaxPool2d, Params, Sequential,
+    loss::{cross_entropy, mean_squared_error},
 };
+use bantam_optim::{Adam, Sgd};
 use core::hint::black_box;
 
-/// One linear layer with its gradients.
-struct Layer {
-    inputs: usize,
-    outputs: usize,
-    /// outputs × inputs.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    weight_gradient: Vec<f32>,
-    bias_gradient: Vec<f32>,
-    /// batch × outputs, and its gradient.
-    y: Vec<f32>,
-    dy: Vec<f32>,
-}
-
-/// A multi-layer perceptron with ReLU, softmax cross-entropy and SGD.
-struct Perceptron {
-    batch: usize,
-    layers: Vec<Layer>,
-    x: Vec<f32>,
-    labels: Vec<u32>,
-    scratch: Vec<f32>,
-}
-
-/// The three products of a layer.
-fn products(batch: usize, inputs: usize, outputs: usize) -> [Gemm; 3] {
-    [
-        Gemm { m: batch, n: outputs, k: inputs, a_strides: [inputs, 1], b_strides: [1, inputs] },
-        Gemm { m: outputs, n: inputs, k: batch, a_strides: [1, outputs], b_strides: [inputs, 1] },
-        Gemm { m: batch, n: inputs, k: outputs, a_strides: [outputs, 1], b_strides: [inputs, 1] },
-    ]
-}
-
-impl Perceptron {
-    fn new(batch: usize, widths: &[usize]) -> Perceptron {
-        let numbers = |len: usize, scale: f32| -> Vec<f32> {
-            (0..len).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0 * scale).collect()
-        };
-        let layers: Vec<Layer> = widths
-            .windows(2)
-            .map(|pair| Layer {
-                inputs: pair[0],
-                outputs: pair[1],
-                weight: numbers(pair[0] * pair[1], (pair[0] as f32).sqrt().recip()),
-                bias: vec![0.0; pair[1]],
-                weight_gradient: vec![0.0; pair[0] * pair[1]],
-                bias_gradient: vec![0.0; pair[1]],
-                y: vec![0.0; batch * pair[1]],
-                dy: vec![0.0; batch * pair[1]],
-            })
-            .collect();
-        let all = layers.iter().flat_map(|layer| products(batch, layer.inputs, layer.outputs));
-        let scratch = vec![0.0; all.map(|product| gemm_scratch(&product)).max().unwrap_or(0)];
-        let classes = widths.last().copied().unwrap_or(1) as u32;
-        let labels = (0..batch as u32).map(|i| i % classes).collect();
-        Perceptron { batch, x: numbers(batch * widths[0], 1.0), layers, labels, scratch }
-    }
-
-    fn step(&mut self, cx: &Context<'_>, rate: f32) {
-        let Perceptron { batch, layers, x, labels, scratch } = self;
-        let (batch, last) = (*batch, layers.len() - 1);
-        for i in 0..=last {
-            let (before, rest) = layers.split_at_mut(i);
-            let input = before.last().map_or(&*x, |layer| &layer.y);
-            let layer = &mut rest[0];
-            let [product, ..] = products(batch, layer.inputs, layer.outputs);
-            let activation = if i == last { Activation::Identity } else { Activation::Relu };
-            let bias = Some(Bias::PerColumn(&layer.bias[..]));
-            gemm(cx, &product, input, &layer.weight, bias, activation, &mut layer.y, false, scratch);
-        }
-        let logits = &mut layers[last];
-        cross_entropy_backward(cx, batch, logits.outputs, &logits.y, labels, 1.0, &mut logits.dy);
-        for i in (0..=last).rev() {
-            let (before, rest) = layers.split_at_mut(i);
-            let layer = &mut rest[0];
-            let [_, by_weight, by_input] = products(batch, layer.inputs, layer.outputs);
-            let input = before.last().map_or(&*x, |layer| &layer.y);
-            let none = Activation::Identity;
-            gemm(cx, &by_weight, &layer.dy, input, None, none, &mut layer.weight_gradient, false, scratch);
-            reduce(cx, Reduce::Sum, 1, batch, layer.outputs, &layer.dy, &mut layer.bias_gradient, false);
-            if let Some(before) = before.last_mut() {
-                gemm(cx, &by_input, &layer.dy, &layer.weight, None, none, &mut before.dy, false, scratch);
-                let shape = [before.dy.len()];
-                zip(cx, functions::ReluGrad, &shape, Arg::Out, Arg::In(&before.y, &[1]), &mut before.dy);
-            }
-            axpy(cx, -rate, &layer.weight_gradient, &mut layer.weight);
-            axpy(cx, -rate, &layer.bias_gradient, &mut layer.bias);
-        }
-    }
-}
-
-/// The nets of the README's table, against the time that a step may take.
+/// The nets of the project's table, against the time that a step may take.
 pub fn steps(cx: Context<'static>) -> Vec<Row> {
-    let step = |name: &str, batch: usize, widths: &[usize], budget: f64| {
-        let mut net = Perceptron::new(batch, widths);
-        Row::new(name, Work::Budget(budget), move || {
-            net.step(&cx, 1e-6);
-            black_box(&mut net.layers);
-        })
-    };
+    let cnn = 24.5e-3;
     vec![
-        step("MLP 2-16-16-1, batch 32, SGD", 32, &[2, 16, 16, 1], 10e-6),
-        step("MLP 64-64-32-10, batch 32, SGD", 32, &[64, 64, 32, 10], 40e-6),
-        step("MLP 784-512-10, batch 128, SGD", 128, &[784, 512, 10], 2.8e-3),
+        row("MLP 2-16-16-1 tanh, batch 32, SGD momentum", 10e-6, cx, tiny()),
+        row("MLP 64-64-32-10, batch 32, Adam", 40e-6, cx, mlp(32, &[64, 64, 32, 10], Adam::default())),
+        row("MLP 784-512-10, batch 128, SGD", 2.8e-3, cx, mlp(128, &[784, 512, 10], Sgd::new(0.01))),
+        row("CNN 1×28×28, 32 and 64 channels, batch 64, Adam", cnn, cx, convolutional()),
     ]
+}
+
+/// The bytes of the arena of MLP 784-512-10 at batch 128, and the most memory that a process took that made the plan and
+/// trained for a while; the latter where Linux tells.
+pub fn memory() -> (usize, Option<usize>) {
+    let Net { plan, params, optimizer } = mlp(128, &[784, 512, 10], Sgd::new(0.01));
+    let arena = plan.arena_bytes();
+    let mut session = Session::new(plan);
+    params.initialize(&mut session, 1);
+    for _ in 0..10 {
+        let _ = black_box(session.step(&*optimizer));
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<usize>().ok());
+    (arena, kib.map(|kib| kib * 1024))
+}
+
+/// A planned net and what trains it.
+struct Net {
+    plan: Plan,
+    params: Params,
+    optimizer: Box<dyn Optimizer<f32>>,
+}
+
+fn row(name: &str, budget: f64, cx: Context<'static>, net: Net) -> Row {
+    let Net { plan, params, optimizer } = net;
+    let mut session = Session::new(plan).context(cx);
+    params.initialize(&mut session, 1);
+    for (i, x) in session.input(0).iter_mut().enumerate() {
+        *x = ((i * 37 % 101) as f32 - 50.0) / 50.0;
+    }
+    for (i, label) in session.indices(1).iter_mut().enumerate() {
+        *label = i as u32 % 10;
+    }
+    Row::new(name, Work::Budget(budget), move || {
+        // The numbers stay finite: a step that failed would be a fast one.
+        assert!(session.step(&*optimizer).is_ok(), "the loss is not finite");
+    })
+}
+
+/// Linear layers with ReLU between them, classes as targets.
+fn mlp(batch: usize, widths: &[usize], optimizer: impl Optimizer<f32> + 'static) -> Net {
+    let mut params = Params::new();
+    let net = perceptron(&mut params, widths, Activation::Relu);
+    classify(net, params, Shape::of([batch, widths[0]]), optimizer)
+}
+
+fn tiny() -> Net {
+    let mut params = Params::new();
+    let net = perceptron(&mut params, &[2, 16, 16, 1], Activation::Tanh);
+    let optimizer = Sgd::new(0.01).momentum(0.9);
+    let graph = params.graph(Mode::Train);
+    let x = graph.input("x", Shape::of([32, 2]));
+    let target = graph.input("target", Shape::of([32, 1]));
+    let loss = mean_squared_error(net.forward(x), target);
+    let plan = graph.planner().loss(loss).optimizer(&optimizer).build();
+    Net { plan: plan.expect("the net is sound"), params, optimizer: Box::new(optimizer) }
+}
+
+fn perceptron(params: &mut Params, widths: &[usize], activation: Activation) -> Sequential {
+    let mut net = Sequential::new();
+    for (i, pair) in widths.windows(2).enumerate() {
+        net = net.then(Linear::new(params.at(&i.to_string()), pair[0], pair[1]));
+        if i + 2 < widths.len() {
+            net = net.then(activation);
+        }
+    }
+    net
+}
+
+fn convolutional() -> Net {
+    let mut params = Params::new();
+    let net = Sequential::new()
+        .then(Conv2d::new(params.at("conv1"), 1, 32, 3).same())
+        .then(Activation::Relu)
+        .then(MaxPool2d::new(2))
+        .then(Conv2d::new(params.at("conv2"), 32, 64, 3).same())
+        .then(Activation::Relu)
+        .then(MaxPool2d::new(2))
+        .then(Flatten)
+        .then(Linear::new(params.at("hidden"), 64 * 7 * 7, 128))
+        .then(Activation::Relu)
+        .then(Linear::new(params.at("logits"), 128, 10));
+    classify(net, params, Shape::of([64, 1, 28, 28]), Adam::default())
+}
+
+fn classify(net: Sequential, params: Params, input: Shape, optimizer: impl Optimizer<f32> + 'static) -> Net {
+    let graph = params.graph(Mode::Train);
+    let x = graph.input("x", input);
+    let labels = graph.indices("labels", Shape::of([input[0]]));
+    let loss = cross_entropy(net.forward(x), labels);
+    let plan = graph.planner().loss(loss).optimizer(&optimizer).build();
+    Net { plan: plan.expect("the net is sound"), params, optimizer: Box::new(optimizer) }
 }
