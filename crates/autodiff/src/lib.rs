@@ -63,7 +63,7 @@ pub use op::{Inputs, Io, Op, Output, Slot, StepContext};
 #[cfg(feature = "alloc")]
 pub use plan::{Memory, Plan, Planner, UpdateOrder, VerifyError};
 #[cfg(feature = "alloc")]
-pub use session::{NonFinite, Session};
+pub use session::{NonFinite, Session, StepError};
 pub use value::{Kind, ValueType};
 
 pub use bantam_kernels::Element;

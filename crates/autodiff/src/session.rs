@@ -62,11 +62,52 @@ impl fmt::Display for NonFinite {
             (op, "") => write!(f, "the output of {op}"),
             (op, path) => write!(f, "the output of {op} in {path}"),
         }?;
-        write!(f, "; a lower learning rate or clipped gradients may help")
+        match self.op.as_str() {
+            "input" => write!(f, "; look at the data"),
+            _ => write!(f, "; a lower learning rate or clipped gradients may help"),
+        }
     }
 }
 
 impl core::error::Error for NonFinite {}
+
+/// Why a step was not made. No parameter has changed then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepError {
+    /// The loss is infinite or not a number.
+    NonFinite(NonFinite),
+    /// The plan was made for another optimizer, or for none.
+    OtherOptimizer {
+        /// The path of the first parameter that shows it.
+        path: String,
+        /// The elements of state that the plan has for it.
+        planned: usize,
+        /// The elements of state that the optimizer needs for it.
+        needed: usize,
+    },
+}
+
+impl From<NonFinite> for StepError {
+    fn from(error: NonFinite) -> Self {
+        StepError::NonFinite(error)
+    }
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StepError::NonFinite(error) => error.fmt(f),
+            StepError::OtherOptimizer { path, planned, needed } => write!(
+                f,
+                "{path}: the optimizer keeps {needed} numbers, but the plan was made with {planned}; name the same \
+                 optimizer to the planner"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for StepError {}
 
 /// A [`Plan`] bound to one arena of memory, its own or borrowed.
 ///
@@ -276,11 +317,12 @@ impl<'m, T: Element> Session<'m, T> {
     /// One training step: forward, backward, update. Returns the loss.
     ///
     /// # Errors
-    /// The loss is infinite or not a number. No parameter has changed then.
-    pub fn step(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Result<T, NonFinite> {
+    /// The loss is infinite or not a number; the plan was made for another optimizer. No parameter has changed then.
+    pub fn step(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Result<T, StepError> {
+        self.check_optimizer(optimizer)?;
         if !self.plan.deferred.is_empty() {
             let loss = self.accumulate(1.0)?;
-            self.apply(optimizer);
+            self.apply(optimizer)?;
             return Ok(loss);
         }
         self.walk(1.0, Some(optimizer))?;
@@ -301,8 +343,23 @@ impl<'m, T: Element> Session<'m, T> {
         Ok(self.loss().unwrap_or(T::zero()))
     }
 
+    fn check_optimizer(&self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Result<(), StepError> {
+        for resident in self.plan.residents.iter().filter(|r| r.spec.trainable && !r.spec.buffer) {
+            let (planned, needed) =
+                (resident.state.value.len(), optimizer.state_len(resident.spec.shape.len()));
+            if planned != needed {
+                return Err(StepError::OtherOptimizer { path: resident.spec.path.clone(), planned, needed });
+            }
+        }
+        Ok(())
+    }
+
     /// Updates every parameter from its running sum of gradients and sets the sums to zero.
-    pub fn apply(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) {
+    ///
+    /// # Errors
+    /// The plan was made for another optimizer. Nothing has changed then.
+    pub fn apply(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Result<(), StepError> {
+        self.check_optimizer(optimizer)?;
         let norm = self.plan.needs_global_norm.then(|| {
             let squares = |update: &Update| sum_of_squares(self.slice::<T>(update.gradient));
             libm_sqrt(self.plan.deferred.iter().map(squares).sum())
@@ -313,6 +370,7 @@ impl<'m, T: Element> Session<'m, T> {
             self.slice_mut::<T>(update.gradient).fill(T::zero());
         }
         self.updates += 1;
+        Ok(())
     }
 
     fn walk<O: Optimizer<T> + ?Sized>(

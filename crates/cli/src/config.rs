@@ -134,6 +134,9 @@ pub struct Settings {
 /// The settings that may change when a run goes on: they decide how long it is and how fast, not what it is.
 const MAY_CHANGE: [&str; 4] = ["epochs", "patience", "min-delta", "threads"];
 
+/// The widest layer that there can be: the weights between two of them take 4 GB.
+const MOST_WIDTH: usize = 1 << 15;
+
 /// What is wrong with settings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConfigError {
@@ -310,13 +313,20 @@ impl Options {
             ("threads", self.threads),
         ];
         for (key, value) in counts {
-            if value == Some(0) {
-                return Some((key, "expected at least 1, found 0".to_owned()));
+            // Steps are counted in 64 bits: epochs times batches stay far below. No machine has more threads.
+            let most = if key == "threads" { 1024 } else { 1_000_000_000 };
+            match value {
+                Some(0) => return Some((key, "expected at least 1, found 0".to_owned())),
+                Some(value) if value > most => {
+                    return Some((key, format!("expected at most {most}, found {value}")));
+                }
+                _ => {}
             }
         }
         for (key, widths) in [("hidden", &self.hidden), ("channels", &self.channels)] {
-            if widths.as_ref().is_some_and(|widths| widths.contains(&0)) {
-                return Some((key, "expected widths of at least 1, found 0".to_owned()));
+            let wrong = widths.iter().flatten().find(|width| !(1..=MOST_WIDTH).contains(*width));
+            if let Some(wrong) = wrong {
+                return Some((key, format!("expected widths from 1 to {MOST_WIDTH}, found {wrong}")));
             }
         }
         for (key, value) in
@@ -670,6 +680,12 @@ mod tests {
                 format!("my.toml:2: {key}: expected at least 1, found 0")
             );
         }
+        assert_eq!(
+            error("epochs = 1000000001"),
+            "my.toml:1: epochs: expected at most 1000000000, found 1000000001"
+        );
+        assert_eq!(error("threads = 5000"), "my.toml:1: threads: expected at most 1024, found 5000");
+        assert!(error("channels = [3, 40000]").contains("widths from 1 to 32768, found 40000"));
         for key in ["validation", "dropout", "momentum"] {
             for value in ["1.0", "-0.1", "nan"] {
                 let message = error(&format!("{key} = {value}"));
@@ -693,7 +709,7 @@ mod tests {
                     .starts_with(&format!("my.toml:1: {key}: expected 0 or more, found"))
             );
         }
-        assert_eq!(error("hidden = [3, 0]"), "my.toml:1: hidden: expected widths of at least 1, found 0");
+        assert_eq!(error("hidden = [3, 0]"), "my.toml:1: hidden: expected widths from 1 to 32768, found 0");
         let flags = Options { batch: Some(0), ..Options::default() };
         assert_eq!(settings(flags, None).unwrap_err().to_string(), "--batch: expected at least 1, found 0");
         let flags = Options { seed: Some(u64::MAX), ..Options::default() };

@@ -3,9 +3,10 @@
 use crate::arguments::InspectArguments;
 use crate::config;
 use crate::failure::Failure;
+use crate::print;
 use crate::run_folder::RunFolder;
 use crate::samples::Source;
-use crate::train::{threads, trainer};
+use crate::train::{prepare, threads};
 
 /// Prints the summary of a network and the memory that training it takes.
 ///
@@ -19,12 +20,12 @@ pub fn inspect(arguments: InspectArguments) -> Result<i32, Failure> {
     let source = Source::open(&settings.data)?;
     let parts = source.parts(&settings)?;
     let threads = threads(&settings)?;
-    let network = trainer(&settings, &parts, &threads).prepare(&*parts.train)?;
-    println!("{}\n", network.summary()?);
-    println!(
-        "training with batches of {}:\n{}",
+    let network = prepare(&settings, &parts, &threads)?;
+    print::result(&format!(
+        "{}\n\ntraining with batches of {}:\n{}\n",
+        network.summary()?,
         settings.batch.min(parts.train.len()),
         network.plan().memory()
-    );
+    ))?;
     Ok(0)
 }

@@ -1,5 +1,6 @@
 //! Ctrl-C: the first one asks the run to stop at the next safe point, the second one ends the program at once.
 
+use crate::print;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,7 +23,7 @@ impl Interrupt {
             if shared.0.swap(true, Ordering::SeqCst) {
                 std::process::exit(INTERRUPTED);
             }
-            eprintln!("\nstopping after this batch with a checkpoint; press Ctrl-C again to stop at once");
+            print::note("\nstopping after this batch with a checkpoint; press Ctrl-C again to stop at once");
         })?;
         Ok(interrupt)
     }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use bantam_cli::arguments::{Arguments, Command};
-use bantam_cli::{evaluate, inspect, train};
+use bantam_cli::{evaluate, inspect, measure, print, train};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         None => train::train(arguments.train),
         Some(Command::Train(arguments)) => train::train(arguments),
+        Some(Command::Measure(arguments)) => measure::measure(arguments),
         Some(Command::Eval(arguments)) => evaluate::evaluate(&arguments),
         Some(Command::Predict(arguments)) => evaluate::predict(&arguments),
         Some(Command::Inspect(arguments)) => inspect::inspect(arguments),
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(FAILED)),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            print::note(format_args!("error: {failure}"));
             ExitCode::from(FAILED)
         }
     }

@@ -1,5 +1,6 @@
 //! What a user sees while a run goes on: a bar in a terminal, a line per epoch everywhere.
 
+use crate::print;
 use crate::run_folder::Epoch;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -55,8 +56,8 @@ impl Progress {
     /// Any other line that stays.
     pub fn note(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| print::note(line)),
+            None => print::note(line),
         }
     }
 }

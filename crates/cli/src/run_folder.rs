@@ -15,15 +15,8 @@ pub enum RunFolderError {
     Taken(PathBuf),
     /// There is no run in the folder.
     NoRun(PathBuf),
-    /// A line of `history.csv` is not what this program writes.
-    History {
-        /// The file.
-        file: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What the line says.
-        found: String,
-    },
+    /// There is a file where the folder is to be.
+    NotAFolder(PathBuf),
     /// A file cannot be written.
     Write(FileError),
     /// The operating system says no to something else.
@@ -48,8 +41,8 @@ impl fmt::Display for RunFolderError {
             RunFolderError::NoRun(path) => {
                 write!(f, "{} holds no run: it has no config.toml", path.display())
             }
-            RunFolderError::History { file, line, found } => {
-                write!(f, "{}:{line}: expected {} numbers, found `{found}`", file.display(), COLUMNS.len())
+            RunFolderError::NotAFolder(path) => {
+                write!(f, "{} is a file, expected a folder or a new name", path.display())
             }
             RunFolderError::Write(error) => error.fmt(f),
             RunFolderError::Io { path, error } => write!(f, "{}: {error}", path.display()),
@@ -166,9 +159,16 @@ impl RunFolder {
         if folder.config().exists() {
             return Err(RunFolderError::Taken(folder.path));
         }
-        folder.write(&folder.history(), format!("{}\n", COLUMNS.join(",")).as_bytes())?;
-        // Last, for this file makes the folder a run.
-        folder.write_config(settings)?;
+        let written = folder
+            .write(&folder.history(), format!("{}\n", COLUMNS.join(",")).as_bytes())
+            // Last, for this file makes the folder a run.
+            .and_then(|()| folder.write_config(settings));
+        if let Err(error) = written {
+            // Nothing stays of a run that could not begin; a folder with something else in it does.
+            let _ = fs::remove_file(folder.history());
+            let _ = fs::remove_dir(folder.path());
+            return Err(error);
+        }
         Ok(folder)
     }
 
@@ -249,30 +249,24 @@ impl RunFolder {
             .map_err(|error| RunFolderError::Io { path, error })
     }
 
-    /// The history of the first `epochs` epochs. Rows beyond them, whole or torn, were written after the checkpoint
-    /// that the run goes on from: they are removed from the file, for they will be written again.
+    /// Makes `history.csv` say what the checkpoint says that the run goes on from: a program that was killed may have
+    /// left out its last row, or written more, or half of one. How long an epoch took is only known by the file, and not
+    /// a number where that is lost.
     ///
     /// # Errors
-    /// The file cannot be read or written, or a row among those to keep is not what this program writes.
-    pub fn rewind(&self, epochs: u64) -> Result<Vec<Epoch>, RunFolderError> {
+    /// The file cannot be written.
+    pub fn rewind(&self, mut done: Vec<Epoch>) -> Result<Vec<Epoch>, RunFolderError> {
         let path = self.history();
-        let text =
-            fs::read_to_string(&path).map_err(|error| RunFolderError::Io { path: path.clone(), error })?;
-        let mut kept = Vec::new();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let rows: Vec<Epoch> = text.lines().filter_map(Epoch::from_row).collect();
         let mut rewritten = format!("{}\n", COLUMNS.join(","));
-        for (line, row) in (1..).zip(text.lines()).skip(1) {
-            if kept.len() as u64 == epochs {
-                break;
-            }
-            let epoch = Epoch::from_row(row).filter(|epoch| epoch.epoch == kept.len() as u64 + 1);
-            let Some(epoch) = epoch else {
-                return Err(RunFolderError::History { file: path, line, found: row.to_owned() });
-            };
-            let _ = writeln!(rewritten, "{row}");
-            kept.push(epoch);
+        for epoch in &mut done {
+            let same = rows.iter().find(|row| row.epoch == epoch.epoch && row.step == epoch.step);
+            epoch.seconds = same.map_or(f64::NAN, |row| row.seconds);
+            let _ = writeln!(rewritten, "{}", epoch.to_row());
         }
         self.write(&path, rewritten.as_bytes())?;
-        Ok(kept)
+        Ok(done)
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RunFolderError> {
@@ -281,6 +275,9 @@ impl RunFolder {
 }
 
 fn make(path: &Path) -> Result<(), RunFolderError> {
+    if path.is_file() {
+        return Err(RunFolderError::NotAFolder(path.to_owned()));
+    }
     fs::create_dir_all(path).map_err(|error| RunFolderError::Io { path: path.to_owned(), error })
 }
 
@@ -337,6 +334,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_cannot_begin_leaves_nothing() {
+        let folder = TestFolder::new("refused");
+        let file = folder.0.join("file");
+        fs::write(&file, "x").unwrap();
+        let error = RunFolder::create(&settings(), Some(&file)).unwrap_err().to_string();
+        assert!(error.ends_with("file is a file, expected a folder or a new name"), "{error}");
+        // A folder where the file of settings is to be: writing it fails.
+        let chosen = folder.0.join("run");
+        fs::create_dir_all(chosen.join("history.csv")).unwrap();
+        assert!(RunFolder::create(&settings(), Some(&chosen)).is_err());
+        assert!(!chosen.join("config.toml").exists());
+    }
+
+    #[test]
     fn a_chosen_folder_is_taken_once() {
         let folder = TestFolder::new("taken");
         let chosen = folder.0.join("some/where");
@@ -362,31 +373,30 @@ mod tests {
     }
 
     #[test]
-    fn history_comes_back_bit_by_bit_and_is_rewound_to_the_checkpoint() {
+    fn history_becomes_what_the_checkpoint_says() {
         let folder = TestFolder::new("history");
         let run = RunFolder::create(&settings(), Some(&folder.0)).unwrap();
         (1..=3).for_each(|n| run.append(epoch(n)).unwrap());
-        // Killed in the middle of a row.
-        let torn = fs::read_to_string(run.history()).unwrap() + "4,92,0.3,0.";
-        fs::write(run.history(), torn).unwrap();
-        assert_eq!(run.rewind(2).unwrap(), [epoch(1), epoch(2)]);
-        run.append(epoch(3)).unwrap();
-        let text = fs::read_to_string(run.history()).unwrap();
+        let whole = fs::read_to_string(run.history()).unwrap();
         assert_eq!(
-            text.lines().next(),
+            whole.lines().next(),
             Some("epoch,step,rate,train_loss,train_accuracy,validation_loss,validation_accuracy,seconds")
         );
-        assert_eq!(text.lines().count(), 4);
-        assert_eq!(run.rewind(3).unwrap().len(), 3);
-    }
-
-    #[test]
-    fn a_wrong_history_names_the_line() {
-        let folder = TestFolder::new("wrong");
-        let run = RunFolder::create(&settings(), Some(&folder.0)).unwrap();
-        fs::write(run.history(), "head\n1,2,three\n").unwrap();
-        let error = run.rewind(1).unwrap_err().to_string();
-        assert!(error.ends_with("history.csv:2: expected 8 numbers, found `1,2,three`"), "{error}");
+        let unknown = |n| Epoch { seconds: f64::NAN, ..epoch(n) };
+        // Killed in the middle of a row that the checkpoint knows nothing of.
+        fs::write(run.history(), whole.clone() + "4,92,0.3,0.").unwrap();
+        assert_eq!(run.rewind(vec![unknown(1), unknown(2)]).unwrap(), [epoch(1), epoch(2)]);
+        run.append(epoch(3)).unwrap();
+        assert_eq!(fs::read_to_string(run.history()).unwrap(), whole);
+        // Killed in the middle of a row that the checkpoint knows, or before it.
+        for lost in [whole.len() - 5, whole.trim_end().rfind('\n').unwrap() + 1] {
+            fs::write(run.history(), &whole[..lost]).unwrap();
+            let done = run.rewind((1..=3).map(unknown).collect()).unwrap();
+            assert_eq!(done[..2], [epoch(1), epoch(2)]);
+            assert!(done[2].seconds.is_nan() && done[2].train_loss == epoch(3).train_loss);
+            let text = fs::read_to_string(run.history()).unwrap();
+            assert_eq!(text, whole.trim_end_matches("0.25\n").to_owned() + "NaN\n");
+        }
     }
 
     #[test]

@@ -6,13 +6,15 @@ use bantam::prelude::*;
 use bantam::store::file::write_atomic;
 use bantam::store::safetensors::{Tensors, Writer};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The names under which the normalisation is kept beside the parameters.
 const SHIFT: &str = "input.shift";
 const SCALE: &str = "input.scale";
 /// The metadata entry with the names of the classes, one on a line.
 const CLASSES: &str = "classes";
+/// The metadata entry with the shape of one sample, one length on a line.
+const FEATURES: &str = "features";
 
 /// Writes a network, whole or not at all.
 ///
@@ -21,11 +23,14 @@ const CLASSES: &str = "classes";
 pub fn write(
     path: &Path,
     network: &Network<'_>,
+    features: Shape,
     normalize: &Normalize,
     class_names: &[String],
 ) -> Result<(), Failure> {
     let mut writer = Writer::new();
     writer.metadata(CLASSES, &class_names.join("\n"))?;
+    let lengths: Vec<String> = features.dims().iter().map(usize::to_string).collect();
+    writer.metadata(FEATURES, &lengths.join("\n"))?;
     for (name, shape, values) in network.parameters() {
         writer.tensor(name, shape, values)?;
     }
@@ -36,7 +41,10 @@ pub fn write(
 
 /// What a file of a network says.
 pub struct Saved {
+    path: PathBuf,
     values: BTreeMap<String, (Shape, Vec<f32>)>,
+    /// The shape of one sample.
+    pub features: Shape,
     /// What normalises the input.
     pub normalize: Normalize,
     /// The names of the classes.
@@ -62,8 +70,17 @@ impl Saved {
             Ok(found.ok_or_else(|| bad(&format!("there is no tensor `{name}`")))?.1)
         };
         let normalize = Normalize::from_parts(take(SHIFT)?, take(SCALE)?).map_err(|error| bad(&error))?;
-        let names = tensors.metadata(CLASSES).unwrap_or_default();
-        Ok(Saved { values, normalize, class_names: names.lines().map(str::to_owned).collect() })
+        let lines = |entry: &str| -> Result<Vec<String>, Failure> {
+            let missing = || bad(&format!("expected the entry `{entry}` in the metadata, found none"));
+            Ok(tensors.metadata(entry).ok_or_else(missing)?.lines().map(str::to_owned).collect())
+        };
+        let lengths: Vec<usize> = lines(FEATURES)?
+            .iter()
+            .map(|line| line.parse())
+            .collect::<Result<_, _>>()
+            .map_err(|e| bad(&e))?;
+        let features = Shape::new(&lengths).map_err(|error| bad(&error))?;
+        Ok(Saved { path: path.to_owned(), values, features, normalize, class_names: lines(CLASSES)? })
     }
 
     /// Gives a network these parameters.
@@ -71,9 +88,10 @@ impl Saved {
     /// # Errors
     /// They belong to another model.
     pub fn load_into(&self, network: &mut Network<'_>) -> Result<(), Failure> {
-        Ok(network.set_parameters(|name| {
-            self.values.get(name).map(|(shape, values)| (*shape, values.as_slice()))
-        })?)
+        let find = |name: &str| self.values.get(name).map(|(shape, values)| (*shape, values.as_slice()));
+        network
+            .set_parameters(find)
+            .map_err(|error| Failure::new(format!("{}: {error}", self.path.display())))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::models;
 use crate::pictures::{self, Mistake, SHEET_LIMIT};
+use crate::print;
 use crate::progress::Progress;
 use crate::run_folder::{Epoch, RunFolder};
 use crate::samples::{self, Parts, Source};
@@ -34,7 +35,7 @@ pub fn train(arguments: TrainArguments) -> Result<i32, Failure> {
     let source = Source::open(&settings.data)?;
     let parts = source.parts(&settings)?;
     let threads = threads(&settings)?;
-    trainer(&settings, &parts, &threads).prepare(&*parts.train)?;
+    prepare(&settings, &parts, &threads)?;
     let folder = match &arguments.run {
         Some(path) if arguments.resume => RunFolder::open(path)?,
         chosen => RunFolder::create(&settings, chosen.as_deref())?,
@@ -48,6 +49,31 @@ pub fn train(arguments: TrainArguments) -> Result<i32, Failure> {
 /// The operating system refuses.
 pub fn threads(settings: &Settings) -> Result<Threads, Failure> {
     Ok(settings.threads.map_or_else(|| Ok(Threads::default()), Threads::new)?)
+}
+
+/// The network before it is trained, with every plan that training takes.
+///
+/// # Errors
+/// What does not fit, in terms of the settings.
+pub fn prepare<'a>(
+    settings: &Settings,
+    parts: &'a Parts<'_>,
+    threads: &'a Threads,
+) -> Result<Network<'a>, Failure> {
+    trainer(settings, parts, threads).prepare(&*parts.train).map_err(|error| match error {
+        Error::LastBatch { rows, error } => Failure::new(format!(
+            "--batch {}: the last batch of each epoch is left with {rows} of {} samples, too few for {}: choose \
+             another --batch",
+            settings.batch,
+            parts.train.len(),
+            error.path
+        )),
+        // The line of the library that recorded the layer says nothing to whoever typed a flag.
+        Error::Graph(error) => {
+            Failure::new(bantam::autodiff::Error { location: None, ..error }.to_string())
+        }
+        error => error.into(),
+    })
 }
 
 /// A trainer with everything from `settings`, without observers.
@@ -137,21 +163,23 @@ fn run(
     if resume {
         folder.write_config(settings)?;
     }
-    eprintln!(
+    print::note(format_args!(
         "{} on {}: {} samples to learn, {} held out; results go to {}",
         settings.model,
         settings.data,
         parts.train.len(),
         parts.validation.len(),
         folder.path().display()
-    );
+    ));
     let trained = trainer.fit_observed(&*parts.train, |event| {
         let mut attempt = || -> Result<(), Failure> {
             match event {
                 Event::Start { history: done, batches, epochs, arena_bytes: bytes } => {
-                    history = folder.rewind(done.len() as u64)?;
+                    // How long an epoch took is not part of the checkpoint, for it is not the same twice.
+                    let done: Vec<Epoch> = done.iter().map(|record| row(record, f64::NAN)).collect();
+                    history = folder.rewind(done)?;
                     (batches_per_epoch, arena_bytes) = (batches, bytes);
-                    progress = Some(Progress::new(epochs, batches, done.len() as u64 * batches));
+                    progress = Some(Progress::new(epochs, batches, history.len() as u64 * batches));
                 }
                 Event::Batch { epoch, batch, loss, accuracy, learning_rate } => {
                     if let Some(progress) = &mut progress {
@@ -185,9 +213,14 @@ fn run(
     if let Some(failure) = failure {
         return Err(failure);
     }
-    let mut trained = trained?;
+    let mut trained = trained.map_err(|error| match error {
+        Error::Mismatch { .. } | Error::OtherRun { .. } | Error::Tensors(_) => {
+            Failure::new(format!("{}: {error}", folder.checkpoint().display()))
+        }
+        error => error.into(),
+    })?;
     if trained.stop == Stop::Observer {
-        eprintln!("stopped; go on with: bantam --run {} --resume", folder.path().display());
+        print::note(format_args!("stopped; go on with: bantam --run {} --resume", folder.path().display()));
         return Ok(INTERRUPTED);
     }
     let seconds = begun.elapsed().as_secs_f64();
@@ -237,7 +270,7 @@ fn finish(
     let network = &mut trained.network;
     let evaluation = network.evaluate(&*parts.validation)?;
     let names = samples::class_names(&*parts.train);
-    saved::write(&folder.model(), network, &parts.normalize, &names)?;
+    saved::write(&folder.model(), network, parts.train.features(), &parts.normalize, &names)?;
     folder.write_metrics(&Metrics {
         validation_loss: evaluation.loss,
         validation_accuracy: evaluation.accuracy.unwrap_or(f64::NAN),
@@ -251,13 +284,13 @@ fn finish(
         seconds,
     })?;
     draw(settings, parts, folder, network, history, &names)?;
-    eprintln!(
+    print::note(format_args!(
         "{evaluation} held out, after {} epochs in {seconds:.1} s; {} parameters, {} kB to train",
         trained.history.len(),
         network.params().count(),
         arena_bytes.div_ceil(1000)
-    );
-    eprintln!("model, history and pictures are in {}", folder.path().display());
+    ));
+    print::note(format_args!("model, history and pictures are in {}", folder.path().display()));
     Ok(())
 }
 

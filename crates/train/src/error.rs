@@ -1,8 +1,9 @@
 //! What can go wrong while a network is trained or used.
 
 use alloc::string::String;
-use bantam_autodiff::{BindError, NonFinite};
+use bantam_autodiff::{BindError, NonFinite, StepError};
 use bantam_core::{InvalidSetting, Shape};
+use bantam_data::Target;
 use core::fmt;
 
 /// What can go wrong while a network is trained or used. Nothing is half-done when it is returned.
@@ -15,6 +16,8 @@ pub enum Error {
     Graph(bantam_autodiff::Error),
     /// The loss stopped being a number.
     NonFinite(NonFinite),
+    /// A plan for another optimizer; a bug.
+    Step(StepError),
     /// Plans that do not belong together; a bug.
     Bind(BindError),
     /// The content of a checkpoint or of saved parameters.
@@ -47,13 +50,36 @@ pub enum Error {
         /// The shape of one sample of the data.
         got: Shape,
     },
-    /// Saved parameters or state that belong to another model or run.
+    /// Another kind of target than the network was made for.
+    Target {
+        /// What the network was made to predict.
+        expected: Target,
+        /// What the data asks for.
+        got: Target,
+    },
+    /// The last batch of an epoch, which is smaller than the others, is too small for the model.
+    LastBatch {
+        /// The samples in it.
+        rows: usize,
+        /// What the model says to them.
+        error: bantam_autodiff::Error,
+    },
+    /// Saved parameters that belong to another model.
     Mismatch {
-        /// The path of the parameter or the name of the setting.
+        /// The path of the parameter.
         path: String,
         /// What the model has.
         expected: String,
         /// What was saved.
+        got: String,
+    },
+    /// A checkpoint of a run with other settings.
+    OtherRun {
+        /// The setting.
+        name: &'static str,
+        /// Its value in this run.
+        expected: String,
+        /// Its value in the checkpoint.
         got: String,
     },
 }
@@ -64,6 +90,7 @@ impl fmt::Display for Error {
             Error::Data(error) => error.fmt(f),
             Error::Graph(error) => error.fmt(f),
             Error::NonFinite(error) => error.fmt(f),
+            Error::Step(error) => error.fmt(f),
             Error::Bind(error) => error.fmt(f),
             Error::Tensors(error) => error.fmt(f),
             #[cfg(feature = "std")]
@@ -80,6 +107,22 @@ impl fmt::Display for Error {
             Error::Features { expected, got } => {
                 write!(f, "the network was made for samples of shape {expected}, the data has {got}")
             }
+            Error::Target { expected, got } => {
+                f.write_str("the network was made to predict ")?;
+                predicted(expected, f)?;
+                f.write_str(", the data asks for ")?;
+                predicted(got, f)
+            }
+            Error::LastBatch { rows, error } => {
+                write!(
+                    f,
+                    "{error}; the last batch of each epoch is left with {rows} samples: choose another batch size \
+                     or drop the last batch"
+                )
+            }
+            Error::OtherRun { name, expected, got } => {
+                write!(f, "this run has {name} {expected}, the checkpoint {got}; it belongs to another run")
+            }
             Error::Mismatch { path, expected, got } => {
                 write!(
                     f,
@@ -87,6 +130,13 @@ impl fmt::Display for Error {
                 )
             }
         }
+    }
+}
+
+fn predicted(target: &Target, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match target {
+        Target::Classes(classes) => write!(f, "one of {classes} classes"),
+        Target::Values(shape) => write!(f, "values of shape {shape}"),
     }
 }
 
@@ -113,6 +163,15 @@ impl From<bantam_autodiff::Error> for Error {
 impl From<NonFinite> for Error {
     fn from(error: NonFinite) -> Self {
         Error::NonFinite(error)
+    }
+}
+
+impl From<StepError> for Error {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::NonFinite(error) => Error::NonFinite(error),
+            other => Error::Step(other),
+        }
     }
 }
 

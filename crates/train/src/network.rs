@@ -42,6 +42,21 @@ pub(crate) struct Use {
     pub rows: usize,
 }
 
+impl Use {
+    /// The two batch sizes (or one) in which `len` samples are evaluated.
+    pub fn to_evaluate(len: usize) -> impl Iterator<Item = Use> {
+        Use::batches(Mode::Infer, len, EVALUATION_ROWS)
+    }
+
+    /// The batch sizes that `len` samples make in batches of `rows`: the full one, and that of the last batch if it is
+    /// another.
+    pub fn batches(mode: Mode, len: usize, rows: usize) -> impl Iterator<Item = Use> {
+        let (full, rest) = (rows.min(len), len % rows.max(1));
+        let rest = (rest != full).then_some(rest);
+        core::iter::once(full).chain(rest).filter(|rows| *rows > 0).map(move |rows| Use { mode, rows })
+    }
+}
+
 /// The input numbers of every plan here.
 const FEATURES: usize = 0;
 const TARGETS: usize = 1;
@@ -49,15 +64,21 @@ const TARGETS: usize = 1;
 const PREDICTION: usize = 0;
 const LOSS: usize = 1;
 
+/// A model and everything else that its plans are made from.
+pub(crate) struct Traced<'a> {
+    pub model: Box<dyn Layer + Send + Sync + 'a>,
+    pub loss: Box<LossFunction<'a>>,
+    pub params: Params,
+    /// The shape of one sample.
+    pub features: Shape,
+    pub target: Target,
+}
+
 /// A model with the numbers of its parameters, ready to evaluate and predict.
 ///
 /// Plans are made when a batch size is first seen and kept.
 pub struct Network<'a> {
-    pub(crate) model: Box<dyn Layer + Send + Sync + 'a>,
-    pub(crate) loss: Box<LossFunction<'a>>,
-    pub(crate) params: Params,
-    features: Shape,
-    target: Target,
+    model: Traced<'a>,
     pub(crate) session: Session<'a>,
     plans: Vec<(Use, Option<Plan>)>,
     active: usize,
@@ -66,8 +87,8 @@ pub struct Network<'a> {
 impl fmt::Debug for Network<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Network")
-            .field("features", &self.features)
-            .field("target", &self.target)
+            .field("features", &self.model.features)
+            .field("target", &self.model.target)
             .finish_non_exhaustive()
     }
 }
@@ -98,39 +119,43 @@ impl<'a> Network<'a> {
         like: &(impl Dataset + ?Sized),
         seed: u64,
     ) -> Result<Self, Error> {
-        let mut network =
-            Network::make(Box::new(model), params, Box::new(loss), like, None, Context::default(), seed)?;
-        network.params.clone().initialize(&mut network.session, seed);
-        Ok(network)
+        let model = Traced {
+            model: Box::new(model),
+            loss: Box::new(loss),
+            params,
+            features: like.features(),
+            target: like.target(),
+        };
+        let uses: Vec<Use> = Use::to_evaluate(like.len()).collect();
+        Network::make(model, &uses, None, Context::default(), seed)
     }
 
+    /// A network with fresh parameters and a plan for each of `uses`, so that whatever does not fit comes out here and
+    /// memory is reserved once. The first of them is active; no use is in `uses` twice.
     pub(crate) fn make(
-        model: Box<dyn Layer + Send + Sync + 'a>,
-        params: Params,
-        loss: Box<LossFunction<'a>>,
-        like: &(impl Dataset + ?Sized),
-        training: Option<(Training<'_>, usize)>,
+        model: Traced<'a>,
+        uses: &[Use],
+        training: Option<Training<'_>>,
         context: Context<'a>,
         seed: u64,
     ) -> Result<Self, Error> {
-        let (features, target) = (like.features(), like.target());
-        let what = match training {
-            Some((_, rows)) => Use { mode: Mode::Train, rows },
-            None => Use { mode: Mode::Infer, rows: EVALUATION_ROWS.min(like.len()).max(1) },
-        };
-        let training = training.map(|(training, _)| training);
-        let plan = trace(&*model, &*loss, &params, features, target, what, training, None)?;
-        let session = Session::new(plan).context(context).seed(seed);
-        Ok(Network {
-            model,
-            loss,
-            params,
-            features,
-            target,
-            session,
-            plans: alloc::vec![(what, None)],
-            active: 0,
-        })
+        let first = uses.first().copied().unwrap_or(Use { mode: Mode::Infer, rows: 1 });
+        let plan = model.plan(first, training, None)?;
+        let mut plans = alloc::vec![(first, None)];
+        for &other in uses.iter().skip(1) {
+            let made = model.plan(other, training, Some(&plan)).map_err(|error| match error {
+                // The full batch went well, so it is the number of samples.
+                Error::Graph(error) if other.mode == Mode::Train => {
+                    Error::LastBatch { rows: other.rows, error }
+                }
+                error => error,
+            });
+            plans.push((other, Some(made?)));
+        }
+        let bytes = plans.iter().filter_map(|(_, plan)| plan.as_ref()).map(Plan::arena_bytes).max();
+        let mut session = Session::with_capacity(plan, bytes.unwrap_or(0)).context(context).seed(seed);
+        model.params.initialize(&mut session, seed);
+        Ok(Network { model, session, plans, active: 0 })
     }
 
     /// Makes the plan for `what` the session's, tracing it if it is the first time.
@@ -141,17 +166,7 @@ impl<'a> Network<'a> {
         let slot = match self.plans.iter().position(|(known, _)| *known == what) {
             Some(slot) => slot,
             None => {
-                let like = Some(self.session.plan());
-                let plan = trace(
-                    &*self.model,
-                    &*self.loss,
-                    &self.params,
-                    self.features,
-                    self.target,
-                    what,
-                    training,
-                    like,
-                )?;
+                let plan = self.model.plan(what, training, Some(self.session.plan()))?;
                 self.session.reserve(plan.arena_bytes());
                 self.plans.push((what, Some(plan)));
                 self.plans.len() - 1
@@ -184,9 +199,16 @@ impl<'a> Network<'a> {
         epoch: u64,
         batch: usize,
     ) -> Result<(), Error> {
-        match self.target {
-            Target::Classes(_) => {
-                batches.write_labels(dataset, epoch, batch, self.session.indices(TARGETS))?
+        match self.model.target {
+            Target::Classes(classes) => {
+                let labels = self.session.indices(TARGETS);
+                let rows = batches.write_labels(dataset, epoch, batch, labels)?;
+                for (row, &label) in batches.indices(epoch, batch).zip(labels.iter()) {
+                    if label as usize >= classes {
+                        return Err(bantam_data::Error::Label { row, label, classes }.into());
+                    }
+                }
+                rows
             }
             Target::Values(_) => batches.write_values(dataset, epoch, batch, self.session.input(TARGETS))?,
         };
@@ -195,7 +217,7 @@ impl<'a> Network<'a> {
 
     /// How many rows of the last prediction have their largest number at their label; `None` for values.
     pub(crate) fn correct(&mut self) -> Option<u64> {
-        let Target::Classes(classes) = self.target else { return None };
+        let Target::Classes(classes) = self.model.target else { return None };
         let rows = self.session.indices(TARGETS).len();
         let mut correct = 0;
         for row in 0..rows {
@@ -206,15 +228,23 @@ impl<'a> Network<'a> {
         Some(correct)
     }
 
-    pub(crate) fn check_features(&self, dataset: &(impl Dataset + ?Sized)) -> Result<(), Error> {
-        let got = dataset.features();
-        if got == self.features { Ok(()) } else { Err(Error::Features { expected: self.features, got }) }
+    /// Whether samples of `dataset` can be put in, and, if their targets are asked for, compared with what comes out.
+    pub(crate) fn check(&self, dataset: &(impl Dataset + ?Sized), with_targets: bool) -> Result<(), Error> {
+        let (expected, got) = (self.model.features, dataset.features());
+        if got != expected {
+            return Err(Error::Features { expected, got });
+        }
+        let (expected, got) = (self.model.target, dataset.target());
+        if with_targets && got != expected {
+            return Err(Error::Target { expected, got });
+        }
+        Ok(())
     }
 
     /// The mean loss and accuracy over a data set.
     ///
     /// # Errors
-    /// The data.
+    /// The data cannot be read, or does not fit the network.
     pub fn evaluate(&mut self, dataset: &(impl Dataset + ?Sized)) -> Result<Evaluation, Error> {
         let (mut loss, mut correct) = (0.0, 0);
         self.for_each_batch(dataset, true, |network, _, rows| {
@@ -224,7 +254,8 @@ impl<'a> Network<'a> {
             Ok(())
         })?;
         let samples = dataset.len();
-        let accuracy = matches!(self.target, Target::Classes(_)).then(|| correct as f64 / samples as f64);
+        let accuracy =
+            matches!(self.model.target, Target::Classes(_)).then(|| correct as f64 / samples as f64);
         Ok(Evaluation { loss: loss / samples as f64, accuracy, samples })
     }
 
@@ -232,7 +263,7 @@ impl<'a> Network<'a> {
     /// asked for.
     ///
     /// # Errors
-    /// The data.
+    /// The data cannot be read, or does not fit the network.
     pub fn predict(
         &mut self,
         dataset: &(impl Dataset + ?Sized),
@@ -253,7 +284,7 @@ impl<'a> Network<'a> {
         with_targets: bool,
         mut each: impl FnMut(&mut Self, usize, usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.check_features(dataset)?;
+        self.check(dataset, with_targets)?;
         let batches = Batches::new(Sequential, dataset.len(), EVALUATION_ROWS)?;
         for batch in 0..batches.per_epoch() {
             let rows = batches.rows(batch);
@@ -273,8 +304,8 @@ impl<'a> Network<'a> {
     /// # Errors
     /// The model does not accept its own input; a bug.
     pub fn summary(&self) -> Result<Summary, Error> {
-        let input = ValueType::real(batch_shape(1, self.features)?);
-        Ok(Summary::of::<f32>(&*self.model, &self.params, input)?)
+        let input = ValueType::real(batch_shape(1, self.model.features)?);
+        Ok(Summary::of::<f32>(&*self.model.model, &self.model.params, input)?)
     }
 
     /// The plan that was used last.
@@ -284,7 +315,7 @@ impl<'a> Network<'a> {
 
     /// The parameters' names, shapes and initializers.
     pub fn params(&self) -> &Params {
-        &self.params
+        &self.model.params
     }
 
     /// Every parameter and buffer: path, shape and values.
@@ -301,7 +332,7 @@ impl<'a> Network<'a> {
         find: impl Fn(&str) -> Option<(Shape, &'v [f32])>,
     ) -> Result<(), Error> {
         let mut found = Vec::new();
-        for spec in self.params.specs() {
+        for spec in self.model.params.specs() {
             let mismatch = |got: String| Error::Mismatch {
                 path: spec.path.clone(),
                 expected: format!("{}", spec.shape),
@@ -333,40 +364,33 @@ fn largest(values: &[f32]) -> usize {
     best
 }
 
-#[allow(clippy::too_many_arguments, reason = "everything that a plan depends on")]
-fn trace(
-    model: &dyn Layer,
-    loss: &LossFunction<'_>,
-    params: &Params,
-    features: Shape,
-    target: Target,
-    what: Use,
-    training: Option<Training<'_>>,
-    like: Option<&Plan>,
-) -> Result<Plan, Error> {
-    let graph: Graph = params.graph(what.mode);
-    let x = graph.input("features", batch_shape(what.rows, features)?);
-    let (y, expected) = match target {
-        Target::Classes(classes) => {
-            (graph.indices("labels", Shape::of([what.rows])), Shape::of([what.rows, classes]))
+impl Traced<'_> {
+    /// Runs the model once to record it, and plans what was recorded.
+    fn plan(&self, what: Use, training: Option<Training<'_>>, like: Option<&Plan>) -> Result<Plan, Error> {
+        let graph: Graph = self.params.graph(what.mode);
+        let x = graph.input("features", batch_shape(what.rows, self.features)?);
+        let (y, expected) = match self.target {
+            Target::Classes(classes) => {
+                (graph.indices("labels", Shape::of([what.rows])), Shape::of([what.rows, classes]))
+            }
+            Target::Values(shape) => {
+                let shape = batch_shape(what.rows, shape)?;
+                (graph.input("values", shape), shape)
+            }
+        };
+        let prediction = self.model.forward(x);
+        graph.check()?;
+        if prediction.shape() != expected {
+            return Err(Error::Output { expected, got: prediction.shape() });
         }
-        Target::Values(shape) => {
-            let shape = batch_shape(what.rows, shape)?;
-            (graph.input("values", shape), shape)
+        let loss = (self.loss)(prediction, y);
+        let mut planner = graph.planner().output("prediction", prediction).output("loss", loss);
+        if let (Mode::Train, Some(training)) = (what.mode, training) {
+            planner = planner.loss(loss).optimizer(training.optimizer).micro_batches(training.micro_batches);
         }
-    };
-    let prediction = model.forward(x);
-    graph.check()?;
-    if prediction.shape() != expected {
-        return Err(Error::Output { expected, got: prediction.shape() });
+        if let Some(like) = like {
+            planner = planner.same_memory_as(like);
+        }
+        Ok(planner.build()?)
     }
-    let loss = loss(prediction, y);
-    let mut planner = graph.planner().output("prediction", prediction).output("loss", loss);
-    if let Some(training) = training {
-        planner = planner.loss(loss).optimizer(training.optimizer).micro_batches(training.micro_batches);
-    }
-    if let Some(like) = like {
-        planner = planner.same_memory_as(like);
-    }
-    Ok(planner.build()?)
 }

@@ -82,8 +82,6 @@ pub(crate) struct Progress {
     pub samples: u64,
     /// Epochs since the best one.
     pub stale: u64,
-    /// Whether early stopping has ended the run.
-    pub stopped_early: bool,
     pub history: Vec<EpochRecord>,
     pub best: Option<Best>,
 }

@@ -12,17 +12,27 @@ use bantam_store::safetensors::{Tensors, Writer};
 
 /// The numbers of an [`EpochRecord`], absent ones as NaN.
 const COLUMNS: usize = 7;
+/// Where the run stands.
+const COUNTERS: usize = 8;
 
 /// What the run cannot be resumed without agreeing on.
 pub(crate) struct Identity {
     pub seed: u64,
     pub batch: usize,
+    pub micro_batch: usize,
     pub samples: usize,
+    pub batches_per_epoch: usize,
 }
 
 impl Identity {
-    fn entries(&self) -> [(&'static str, u64); 3] {
-        [("seed", self.seed), ("batch", self.batch as u64), ("training samples", self.samples as u64)]
+    fn entries(&self) -> [(&'static str, u64); 5] {
+        [
+            ("seed", self.seed),
+            ("batch", self.batch as u64),
+            ("micro-batch", self.micro_batch as u64),
+            ("training samples", self.samples as u64),
+            ("batches per epoch", self.batches_per_epoch as u64),
+        ]
     }
 }
 
@@ -43,7 +53,7 @@ pub(crate) fn save(
             writer.tensor(&format!("best/{path}"), shape, best)?;
         }
     }
-    let counters = [
+    let counters: [u64; COUNTERS] = [
         network.session.steps(),
         network.session.updates(),
         progress.epoch,
@@ -51,7 +61,6 @@ pub(crate) fn save(
         progress.correct,
         progress.samples,
         progress.stale,
-        u64::from(progress.stopped_early),
         progress.best.as_ref().map_or(0, |best| best.epoch),
     ];
     writer.tensor("counters", Shape::of([counters.len()]), &counters)?;
@@ -71,26 +80,46 @@ pub(crate) fn restore(
     for (name, expected) in identity.entries() {
         let got = tensors.metadata(name).unwrap_or("nothing");
         if got != format!("{expected}") {
-            let (path, expected, got) = (name.into(), format!("{expected}"), got.into());
-            return Err(Error::Mismatch { path, expected, got });
+            return Err(Error::OtherRun { name, expected: format!("{expected}"), got: got.into() });
         }
     }
-    let mut counters = [0_u64; 9];
+    let mut counters = [0_u64; COUNTERS];
     tensors.read_into("counters", Shape::of([counters.len()]), &mut counters)?;
-    let [steps, updates, epoch, batch, correct, samples, stale, stopped_early, best_epoch] = counters;
+    let [steps, updates, epoch, batch, correct, samples, stale, best_epoch] = counters;
     let mut sums = [0.0_f64; 2];
     tensors.read_into("sums", Shape::of([2]), &mut sums)?;
-    let rows = tensors.shape("history").and_then(|shape| shape.first().copied()).unwrap_or(0);
+    let rows = match tensors.shape("history") {
+        Some(&[rows, COLUMNS]) => rows,
+        _ => 0,
+    };
     let mut history = vec![0.0_f64; rows * COLUMNS];
     tensors.read_into("history", Shape::of([rows, COLUMNS]), &mut history)?;
 
     // Everything is read before anything is set, so that a checkpoint of another model changes nothing.
-    let specs = network.params.specs().to_vec();
+    let specs = network.params().specs();
+    let mismatch =
+        |path: &str, expected: String, got: String| Error::Mismatch { path: path.into(), expected, got };
+    for name in tensors.names() {
+        if let Some(path) = name.strip_prefix("parameter/")
+            && !specs.iter().any(|spec| spec.path == path)
+        {
+            let got = format!("{:?}", tensors.shape(&name).unwrap_or_default());
+            return Err(mismatch(path, "nothing".into(), got));
+        }
+    }
     let (mut parameters, mut states, mut best) = (Vec::new(), Vec::new(), Vec::new());
     for (index, spec) in specs.iter().enumerate() {
         let read = |kind: &str, shape: Shape| -> Result<Vec<f32>, Error> {
+            let name = format!("{kind}/{}", spec.path);
+            match tensors.shape(&name) {
+                Some(found) if found == shape.dims() => {}
+                found => {
+                    let path = if kind == "parameter" { &spec.path } else { &name };
+                    let found = found.map_or("nothing".into(), |found| format!("{found:?}"));
+                    return Err(mismatch(path, format!("{shape}"), found));
+                }
+            }
             let mut values = vec![0.0_f32; shape.len()];
-            let name: String = format!("{kind}/{}", spec.path);
             tensors.read_into(&name, shape, &mut values)?;
             Ok(values)
         };
@@ -99,6 +128,13 @@ pub(crate) fn restore(
         if tensors.shape(&format!("best/{}", spec.path)).is_some() {
             best.push(read("best", spec.shape)?);
         }
+    }
+    if batch >= identity.batches_per_epoch as u64 || rows as u64 != epoch {
+        return Err(Error::OtherRun {
+            name: "batches per epoch",
+            expected: format!("{}", identity.batches_per_epoch),
+            got: format!("batch {batch} in epoch {epoch} and {rows} rows of history"),
+        });
     }
     for (index, (parameter, state)) in parameters.iter().zip(&states).enumerate() {
         network.session.parameter_mut(index).copy_from_slice(parameter);
@@ -112,7 +148,6 @@ pub(crate) fn restore(
         correct,
         samples,
         stale,
-        stopped_early: stopped_early != 0,
         history: history.chunks_exact(COLUMNS).map(from_row).collect(),
         best: (best_epoch > 0).then_some(Best { epoch: best_epoch, watched: sums[1], parameters: best }),
     })

@@ -2,7 +2,7 @@
 
 use crate::{
     EpochRecord, Error, Network, Stop,
-    network::{LossFunction, Training, Use},
+    network::{LossFunction, Traced, Training, Use},
     progress::{Best, Progress},
     state,
 };
@@ -53,6 +53,13 @@ struct EarlyStopping {
     patience: u64,
     min_delta: f64,
     restore_best: bool,
+}
+
+impl EarlyStopping {
+    /// Derived and not stored, so that a run that goes on with more patience does go on.
+    fn ends(self, progress: &Progress) -> bool {
+        progress.stale >= self.patience.max(1)
+    }
 }
 
 /// Trains a model. Settings first, then [`fit`](Trainer::fit).
@@ -110,15 +117,16 @@ pub struct Trained<'a> {
 
 impl fmt::Display for Trained<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown =
-            self.history.iter().filter(|record| record.epoch == self.best_epoch).chain(self.history.last());
+        let best = self.history.iter().find(|record| record.epoch == self.best_epoch);
         let why = match self.stop {
             Stop::Finished => "all epochs done",
             Stop::Early => "stopped early: no more improvement",
             Stop::Observer => "stopped on request",
         };
-        for (label, record) in ["best", "last"].into_iter().zip(shown) {
-            writeln!(f, "{label}: {record}")?;
+        for (label, record) in [("best", best), ("last", self.history.last())] {
+            if let Some(record) = record {
+                writeln!(f, "{label}: {record}")?;
+            }
         }
         write!(f, "{why} after {} epochs", self.history.len())
     }
@@ -211,7 +219,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// [`stop_early`](Self::stop_early) where only improvements by more than `min_delta` count, and where going back
-    /// to the best parameters is a choice.
+    /// to the best parameters is a choice. The least patience is 1 epoch.
     #[must_use]
     pub fn stop_early_with(mut self, patience: u64, min_delta: f64, restore_best: bool) -> Self {
         self.early = Some(EarlyStopping { patience, min_delta, restore_best });
@@ -295,15 +303,33 @@ impl<'a> Trainer<'a> {
         });
         let parts = self.batch / micro;
         let training = Training { optimizer: &*self.optimizer, micro_batches: parts > 1 };
-        let params = core::mem::take(&mut self.params);
-        let model = core::mem::replace(&mut self.model, Box::new(()));
-        let first = Some((training, micro.min(len)));
-        let mut network = Network::make(model, params, loss, train, first, self.context, self.seed)?;
+        let used = if self.drop_last { per_epoch * self.batch } else { len };
+        let mut uses: Vec<Use> = Use::batches(Mode::Train, used, micro).collect();
         if let Some(validation) = self.validation {
-            network.check_features(validation)?;
+            if validation.is_empty() {
+                return Err(bantam_data::Error::NoRows.into());
+            }
+            uses.extend(Use::to_evaluate(validation.len()));
         }
-        network.params.clone().initialize(&mut network.session, self.seed);
-        Ok(Begun { network, batches, per_epoch, parts })
+        let model = Traced {
+            model: core::mem::replace(&mut self.model, Box::new(())),
+            loss,
+            params: core::mem::take(&mut self.params),
+            features: train.features(),
+            target: train.target(),
+        };
+        let network = Network::make(model, &uses, Some(training), self.context, self.seed)?;
+        if let Some(validation) = self.validation {
+            network.check(validation, true)?;
+        }
+        let identity = state::Identity {
+            seed: self.seed,
+            batch: self.batch,
+            micro_batch: micro,
+            samples: len,
+            batches_per_epoch: per_epoch,
+        };
+        Ok(Begun { network, batches, per_epoch, parts, identity })
     }
 
     /// Trains on `train`.
@@ -325,15 +351,20 @@ impl<'a> Trainer<'a> {
         train: &D,
         mut observer: impl FnMut(Event<'_>) -> ControlFlow<()>,
     ) -> Result<Trained<'a>, Error> {
-        let Begun { mut network, batches, per_epoch, parts } = self.begin(train)?;
+        let Begun { mut network, batches, per_epoch, parts, identity } = self.begin(train)?;
         let optimizer = &*self.optimizer;
         let training = Training { optimizer, micro_batches: parts > 1 };
         let classes = matches!(train.target(), Target::Classes(_));
-        let identity = state::Identity { seed: self.seed, batch: self.batch, samples: train.len() };
         let mut progress = match self.resume.take() {
             Some(content) => state::restore(&content, &mut network, &identity)?,
             None => Progress::default(),
         };
+        // A best epoch whose parameters were not kept cannot be gone back to: look for a new one.
+        let keep_best = self.early.is_some_and(|early| early.restore_best);
+        if keep_best && progress.best.as_ref().is_some_and(|best| best.parameters.is_empty()) {
+            (progress.best, progress.stale) = (None, 0);
+        }
+        let ends_early = |progress: &Progress| self.early.is_some_and(|early| early.ends(progress));
 
         let mut tell = |event: Event<'_>| observer(event).is_break();
         let mut stop = tell(Event::Start {
@@ -342,7 +373,7 @@ impl<'a> Trainer<'a> {
             epochs: self.epochs,
             arena_bytes: network.plan().arena_bytes(),
         });
-        while !stop && progress.epoch < self.epochs && !progress.stopped_early {
+        while !stop && progress.epoch < self.epochs && !ends_early(&progress) {
             while progress.batch < per_epoch as u64 && !stop {
                 let batch = progress.batch as usize;
                 let loss = train_batch(&mut network, training, &batches, train, &mut progress, batch, parts)?;
@@ -382,17 +413,18 @@ impl<'a> Trainer<'a> {
             }
         }
 
-        let finished = progress.epoch >= self.epochs || progress.stopped_early;
+        let stopped_early = ends_early(&progress);
+        let finished = progress.epoch >= self.epochs || stopped_early;
         let best_epoch = progress.best.as_ref().map_or(0, |best| best.epoch);
         if finished
-            && self.early.is_some_and(|early| early.restore_best)
+            && keep_best
             && let Some(best) = &progress.best
         {
             for (index, values) in best.parameters.iter().enumerate() {
                 network.session.parameter_mut(index).copy_from_slice(values);
             }
         }
-        let stop = match (finished, progress.stopped_early) {
+        let stop = match (finished, stopped_early) {
             (_, true) => Stop::Early,
             (true, _) => Stop::Finished,
             (false, _) => Stop::Observer,
@@ -408,6 +440,7 @@ struct Begun<'a> {
     per_epoch: usize,
     /// Micro-batches in a batch.
     parts: usize,
+    identity: state::Identity,
 }
 
 /// One update from one batch, in as many parts as its micro-batches. Returns the batch's mean loss.
@@ -436,7 +469,7 @@ fn train_batch<D: Dataset + ?Sized>(
         progress.correct += network.correct().unwrap_or(0);
     }
     if training.micro_batches {
-        network.session.apply(training.optimizer);
+        network.session.apply(training.optimizer)?;
     }
     progress.loss_sum += loss_sum;
     progress.samples += total as u64;
@@ -459,6 +492,5 @@ fn judge(progress: &mut Progress, network: &Network<'_>, record: &EpochRecord, e
         progress.stale = 0;
     } else {
         progress.stale += 1;
-        progress.stopped_early = early.is_some_and(|early| progress.stale >= early.patience);
     }
 }

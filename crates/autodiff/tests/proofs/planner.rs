@@ -194,7 +194,7 @@ fn unequal_micro_batches_add_up_to_the_batch() {
             many.swap(part).unwrap();
             from += *n;
         }
-        many.apply(&SGD);
+        many.apply(&SGD).unwrap();
     }
     assert_eq!((one.steps(), one.updates(), many.steps(), many.updates()), (4, 4, 12, 4));
     // Numbers around 1, sums of at most 16·6 products in another order: some hundred rounding units of 1.1e-16.

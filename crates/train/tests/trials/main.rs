@@ -1,0 +1,11 @@
+//! Trials of the training loop: what it promises about resuming, stopping, accumulating, order, threads and mistakes.
+
+mod accumulating;
+mod common;
+mod frozen;
+mod mistakes;
+mod non_finite;
+mod regression;
+mod resuming;
+mod schedules;
+mod stopping;
