@@ -47,6 +47,11 @@ pub(crate) fn out_len(len: usize, kernel: usize, stride: usize, padding: usize, 
     if padded < window { 0 } else { (padded - window) / stride + 1 }
 }
 
+/// The number of elements of these lengths; saturating, so that what does not fit into memory fits no slice.
+fn product(lengths: [usize; 4]) -> usize {
+    lengths.into_iter().fold(1, usize::saturating_mul)
+}
+
 impl ConvShape {
     /// Height of the output; 0 if the kernel does not fit.
     pub fn out_height(&self) -> usize {
@@ -60,17 +65,17 @@ impl ConvShape {
 
     /// Elements of the input.
     pub fn input_len(&self) -> usize {
-        self.batch * self.channels_in * self.height * self.width
+        product([self.batch, self.channels_in, self.height, self.width])
     }
 
     /// Elements of the output.
     pub fn output_len(&self) -> usize {
-        self.batch * self.channels_out * self.out_height() * self.out_width()
+        product([self.batch, self.channels_out, self.out_height(), self.out_width()])
     }
 
     /// Elements of the weights.
     pub fn weight_len(&self) -> usize {
-        self.channels_out * (self.channels_in / self.groups) * self.kernel[0] * self.kernel[1]
+        product([self.channels_out, self.channels_in / self.groups, self.kernel[0], self.kernel[1]])
     }
 
     /// Elements of one output plane.
@@ -339,7 +344,9 @@ impl Offsets {
             if neighbours && let Some(from) = from[at[0]..].first_chunk() {
                 T::Vector::load(simd, from).store(eight);
             } else {
-                *eight = at.map(|at| from[at]);
+                for (x, at) in eight.iter_mut().zip(at) {
+                    *x = from[*at];
+                }
             }
         }
     }

@@ -115,7 +115,13 @@ impl Gemm {
 
     /// One more than the greatest index that is read with these strides.
     fn reach(rows: usize, columns: usize, strides: [usize; 2]) -> usize {
-        if rows == 0 || columns == 0 { 0 } else { (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1 }
+        if rows == 0 || columns == 0 {
+            return 0;
+        }
+        // Saturating: what does not fit into memory must not seem to.
+        let [down, across] =
+            [(rows - 1).saturating_mul(strides[0]), (columns - 1).saturating_mul(strides[1])];
+        down.saturating_add(across).saturating_add(1)
     }
 }
 
@@ -151,7 +157,7 @@ pub fn gemm<T: Element>(
     scratch: &mut [T],
 ) {
     let Gemm { m, n, k, a_strides, b_strides } = *gemm;
-    require(c.len() == m * n && scratch.len() >= gemm_scratch(gemm));
+    require(Some(c.len()) == m.checked_mul(n) && scratch.len() >= gemm_scratch(gemm));
     require(a.len() >= Gemm::reach(m, k, a_strides) && b.len() >= Gemm::reach(k, n, b_strides));
     require(match bias {
         Some(Bias::PerColumn(bias)) => bias.len() == n,
@@ -532,10 +538,12 @@ impl<T: Element> Tiles<'_, T> {
                     // SAFETY: the panel has whole vectors at every depth.
                     T::Vector::load(simd, unsafe { &*b.add(v * LANES).cast::<[T; LANES]>() })
                 } else {
+                    // Beyond the last column the last one again: nobody uses the result. A loop of known length becomes
+                    // insertions into a register.
                     let mut lanes = [T::zero(); LANES];
-                    for (j, lane) in lanes.iter_mut().enumerate().take(panel.width) {
-                        // SAFETY: the panel has `width` columns at every depth.
-                        *lane = unsafe { *b.add(j * panel.strides[1]) };
+                    for (j, lane) in lanes.iter_mut().enumerate() {
+                        // SAFETY: the panel has `width` columns, at least one, at every depth.
+                        *lane = unsafe { *b.add(j.min(panel.width - 1) * panel.strides[1]) };
                     }
                     T::Vector::load(simd, &lanes)
                 };

@@ -12,10 +12,22 @@
 //!   [`gemm_scratch`] beside [`gemm()`].
 //! * Slices must have the lengths that the documentation gives; a shorter one is a programming error and panics. Data
 //!   never panics: NaN, infinities and indices out of range have defined results.
+//!
+//! ```
+//! use bantam_core::Context;
+//! use bantam_kernels::{Activation, Bias, Gemm, gemm, gemm_scratch};
+//!
+//! // A linear layer with ReLU: 2 samples of 3 features, 2 outputs, weights stored as outputs × inputs.
+//! let (batch, inputs, outputs) = (2, 3, 2);
+//! let (x, weight, bias) = ([1.0, 2.0, 3.0, -1.0, 0.0, 1.0], [0.5, 0.0, 1.0, 1.0, 1.0, -2.0], [0.5, 0.25]);
+//! let shape = Gemm { m: batch, n: outputs, k: inputs, a_strides: [inputs, 1], b_strides: [1, inputs] };
+//! let mut y = [0.0_f32; 4];
+//! let mut scratch = vec![0.0; gemm_scratch(&shape)];
+//! let bias = Some(Bias::PerColumn(&bias[..]));
+//! gemm(&Context::default(), &shape, &x, &weight, bias, Activation::Relu, &mut y, false, &mut scratch);
+//! assert_eq!(y, [4.0, 0.0, 1.0, 0.0]);
+//! ```
 #![no_std]
-
-#[cfg(any(feature = "std", test))]
-extern crate std;
 
 mod conv;
 mod dropout;

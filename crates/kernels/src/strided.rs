@@ -5,6 +5,7 @@ use crate::parallel::{GRAIN, for_each_chunk};
 use crate::require;
 use crate::simd::{Element, dispatch};
 use bantam_core::{Context, MAX_RANK};
+use core::ops::Range;
 
 /// Every element of `out` becomes `value`.
 pub fn fill<T: Element>(cx: &Context<'_>, value: T, out: &mut [T]) {
@@ -81,13 +82,18 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Calls `f(index of the row, place of its first element)`; a row is the last axis.
-    fn for_each_row(&self, mut f: impl FnMut(usize, isize)) {
-        require(self.shape.len() == self.strides.len() && self.shape.len() <= MAX_RANK);
+    /// Calls `f(index of the row, place of its first element)` for some rows; a row is the last axis.
+    fn for_each_row(&self, rows: Range<usize>, mut f: impl FnMut(usize, isize)) {
         let outer = self.shape.len().saturating_sub(1);
         let mut at = [0; MAX_RANK];
         let mut place = self.offset as isize;
-        for row in 0..self.shape[..outer].iter().product() {
+        let mut rest = rows.start;
+        for axis in (0..outer).rev() {
+            at[axis] = rest % self.shape[axis];
+            rest /= self.shape[axis];
+            place += at[axis] as isize * self.strides[axis];
+        }
+        for row in rows {
             f(row, place);
             for axis in (0..outer).rev() {
                 at[axis] += 1;
@@ -112,20 +118,31 @@ impl Walk<'_> {
 /// Strides count elements; negative ones walk backwards, 0 repeats. Permutation, slice, flip and broadcast are all
 /// this.
 pub fn copy_strided<T: Element>(
-    _cx: &Context<'_>,
+    cx: &Context<'_>,
     shape: &[usize],
     x: &[T],
     offset: usize,
     strides: &[isize],
     out: &mut [T],
 ) {
-    require(out.len() == shape.iter().product());
+    require(shape.len() == strides.len() && shape.len() <= MAX_RANK && out.len() == shape.iter().product());
     let walk = Walk { shape, strides, offset };
     let (len, stride) = walk.row();
-    walk.for_each_row(|row, place| {
-        for (i, out) in out[row * len..][..len].iter_mut().enumerate() {
-            *out = x[(place + i as isize * stride) as usize];
-        }
+    let rows = (GRAIN / len.max(1)).max(1);
+    for_each_chunk(cx, out, rows * len, |task, out| {
+        let first = task * rows;
+        walk.for_each_row(first..first + out.len() / len, |row, place| {
+            let out = &mut out[(row - first) * len..][..len];
+            match stride {
+                1 => out.copy_from_slice(&x[place as usize..][..len]),
+                0 => out.fill(x[place as usize]),
+                _ => {
+                    for (i, out) in out.iter_mut().enumerate() {
+                        *out = x[(place + i as isize * stride) as usize];
+                    }
+                }
+            }
+        });
     });
 }
 
@@ -138,10 +155,10 @@ pub fn add_strided<T: Element>(
     offset: usize,
     strides: &[isize],
 ) {
-    require(dy.len() == shape.iter().product());
+    require(shape.len() == strides.len() && shape.len() <= MAX_RANK && dy.len() == shape.iter().product());
     let walk = Walk { shape, strides, offset };
     let (len, stride) = walk.row();
-    walk.for_each_row(|row, place| {
+    walk.for_each_row(0..dy.len() / len.max(1), |row, place| {
         for (i, dy) in dy[row * len..][..len].iter().enumerate() {
             dx[(place + i as isize * stride) as usize] += *dy;
         }

@@ -116,8 +116,9 @@ impl fmt::Display for Error {
             Error::LastBatch { rows, error } => {
                 write!(
                     f,
-                    "{error}; the last batch of each epoch is left with {rows} samples: choose another batch size \
-                     or drop the last batch"
+                    "{error}; the last batch of each epoch is left with {rows} sample{}: choose another batch size \
+                     or drop the last batch",
+                    if *rows == 1 { "" } else { "s" }
                 )
             }
             Error::OtherRun { name, expected, got } => {

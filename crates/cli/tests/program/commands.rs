@@ -29,7 +29,7 @@ fn the_default_run_learns_the_digits_and_leaves_a_complete_folder() {
     let model = folder.read("runs/digits-cnn/model.safetensors");
     let length = u64::from_le_bytes(model[..8].try_into().unwrap()) as usize;
     let header: serde_json::Value = serde_json::from_slice(&model[8..8 + length]).unwrap();
-    assert_eq!(header["conv1.weight"]["shape"], serde_json::json!([16, 1, 3, 3]));
+    assert_eq!(header["conv1.weight"]["shape"], serde_json::json!([32, 1, 3, 3]));
     assert_eq!(header["logits.bias"]["dtype"], "F32");
 
     let evaluation = folder.succeed("eval runs/digits-cnn");
@@ -85,7 +85,9 @@ fn images_are_learned_and_predicted() {
     let (images, labels) = halves(48);
     folder.write("data/train-images-idx3-ubyte", &images);
     folder.write("data/train-labels-idx1-ubyte", labels);
-    folder.succeed("--data idx:data --validation 0.25 --model cnn --channels 4 --hidden 8 --batch 8 --epochs 12 --run run");
+    folder.succeed(
+        "--data idx:data --validation 0.25 --model perceptron --rate 0.03 --batch 8 --epochs 20 --run run",
+    );
     let (new, _) = halves(7);
     folder.write("new", new);
     let predicted = folder.succeed("predict run --input new");

@@ -200,6 +200,12 @@ fn folders_of_runs() {
         "run: this run was made with hidden = [16], not [8]; choose another folder with --run",
     );
 
+    says(
+        &folder,
+        "--run run --resume --clip-norm 1",
+        "run: this run was made with clip-norm = off, not 1.0; choose another folder with --run",
+    );
+
     let checkpoint = folder.read("run/checkpoint");
     folder.write("run/checkpoint", &checkpoint[..checkpoint.len() - 7]);
     let (whole, cut) = (checkpoint.len(), checkpoint.len() - 7);
@@ -208,11 +214,19 @@ fn folders_of_runs() {
         "--run run --resume",
         &format!("run/checkpoint: the checkpoint is cut short: expected {whole} bytes, found {cut}"),
     );
-    let mut flipped = checkpoint.clone();
-    flipped[whole / 2] ^= 16;
-    folder.write("run/checkpoint", flipped);
-    let message = refused(&folder, "--run run --resume");
-    assert!(message.starts_with("run/checkpoint: ") && message.contains("checksum"), "{message}");
+    for cut in [0, 7, 19, 20, whole / 2, whole - 1] {
+        folder.write("run/checkpoint", &checkpoint[..cut]);
+        let message = refused(&folder, "--run run --resume");
+        assert!(message.starts_with("run/checkpoint: ") && message.lines().count() == 1, "{cut}: {message}");
+    }
+    for at in (0..whole).step_by(whole / 7) {
+        let mut flipped = checkpoint.clone();
+        flipped[at] ^= 16;
+        folder.write("run/checkpoint", flipped);
+        let message = refused(&folder, "--run run --resume");
+        assert!(message.starts_with("run/checkpoint: "), "{at}: {message}");
+        assert!(at < 20 || message.contains("checksum"), "{at}: {message}");
+    }
     folder.write("run/checkpoint", "something else");
     says(
         &folder,
