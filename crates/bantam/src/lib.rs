@@ -68,3 +68,8 @@ pub mod prelude {
     #[cfg(all(feature = "train", feature = "alloc"))]
     pub use bantam_train::{Error, Event, Network, Stop, Trained, Trainer};
 }
+
+/// The README's programs, compiled and run as documentation tests.
+#[cfg(all(doctest, feature = "train", feature = "kernels", feature = "digits", feature = "std"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -46,11 +46,11 @@ pub struct Options {
     #[arg(long, help_heading = "Model", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub batch_norm: Option<bool>,
 
-    /// Times to go through the training data [default: 20]
+    /// Times to go through the training data [default: 20, rows: 60]
     #[arg(long, help_heading = "Training", value_name = "N")]
     pub epochs: Option<usize>,
 
-    /// Samples per batch [default: 32, idx: 64]
+    /// Samples per batch [default: 32, idx: 64, rows: 16]
     #[arg(long, help_heading = "Training", value_name = "N")]
     pub batch: Option<usize>,
 
@@ -62,7 +62,7 @@ pub struct Options {
     #[arg(long, help_heading = "Training", hide_possible_values = true)]
     pub optimizer: Option<Optimizer>,
 
-    /// Learning rate, the highest if it changes [default: 0.003, sgd: 0.1]
+    /// Learning rate, the highest if it changes [default: 0.003, rows: 0.01, sgd: 0.1]
     #[arg(long, help_heading = "Training", value_name = "X", allow_negative_numbers = true)]
     pub rate: Option<f64>,
 
@@ -368,6 +368,7 @@ fn resolve(options: Options) -> Result<Settings, ConfigError> {
     let conflict = |message: String| Err(ConfigError::Conflict(message));
     let data = options.data.unwrap_or(Data::Digits);
     let is_idx = matches!(data, Data::Idx(_));
+    let is_images = data.is_images();
     let model = options.model.unwrap_or(if data.is_images() { Model::Cnn } else { Model::Mlp });
     let convolves = matches!(model, Model::Cnn | Model::Resnet);
     if convolves && !data.is_images() {
@@ -419,7 +420,8 @@ fn resolve(options: Options) -> Result<Settings, ConfigError> {
         (Schedule::Piecewise { first, .. }, _) => *first,
         (_, Some(rate)) => rate,
         (_, None) if optimizer == Optimizer::Sgd => 0.1,
-        (_, None) => 0.003,
+        (_, None) if is_images => 0.003,
+        (_, None) => 0.01,
     };
     let hidden = match (model, &data) {
         (Model::Perceptron | Model::Resnet, _) => vec![],
@@ -433,6 +435,12 @@ fn resolve(options: Options) -> Result<Settings, ConfigError> {
         Model::Resnet => vec![16, 32],
         Model::Perceptron | Model::Mlp => Vec::new(),
     };
+    // Tables have few rows: small batches and more epochs make enough steps of it.
+    let batch = match (is_images, is_idx) {
+        (true, true) => 64,
+        (true, false) => 32,
+        (false, _) => 16,
+    };
     // Convolutional networks gain from both, small networks on rows do not: see the results in the README.
     let is_cnn = model == Model::Cnn;
     let dropout = if is_cnn { 0.5 } else { 0.0 };
@@ -445,8 +453,8 @@ fn resolve(options: Options) -> Result<Settings, ConfigError> {
         activation: options.activation.unwrap_or(Activation::Relu),
         dropout: options.dropout.unwrap_or(dropout),
         batch_norm: options.batch_norm.unwrap_or(is_cnn),
-        epochs: options.epochs.unwrap_or(20),
-        batch: options.batch.unwrap_or(if is_idx { 64 } else { 32 }),
+        epochs: options.epochs.unwrap_or(if is_images { 20 } else { 60 }),
+        batch: options.batch.unwrap_or(batch),
         accumulate: options.accumulate.unwrap_or(1),
         rate,
         schedule,

@@ -424,7 +424,7 @@ fn a_loss_that_is_not_finite_names_its_source_and_changes_nothing() {
     let end = "; a lower learning rate or clipped gradients may help";
     assert_eq!(error.to_string(), format!("{start}the output of recip in second{end}"));
     session.input(0).copy_from_slice(&[1.0, f64::NAN]);
-    assert_eq!(failing(&mut session).to_string(), format!("{start}in the input x{end}"));
+    assert_eq!(failing(&mut session).to_string(), format!("{start}in the input x; look at the data"));
     session.input(0).copy_from_slice(&[1.0, 1.0]);
     session.parameter_mut(1)[1] = f64::NAN;
     assert_eq!(failing(&mut session).to_string(), format!("{start}in the parameter first.bias{end}"));
