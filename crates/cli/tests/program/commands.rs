@@ -158,7 +158,9 @@ fn help_and_version() {
     let folder = Folder::new("help");
     let help = folder.succeed("--help");
     assert!(
-        help.contains("Examples:") && help.contains("--epochs <N>") && help.contains("[default: 20, rows: 60]"),
+        help.contains("Examples:")
+            && help.contains("--epochs <N>")
+            && help.contains("[default: 20, rows: 60]"),
         "{help}"
     );
     assert!(folder.succeed("--version").starts_with("bantam 0."));
