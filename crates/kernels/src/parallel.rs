@@ -12,6 +12,11 @@ pub const GRAIN: usize = 1 << 15;
 /// An executor is anybody's safe code. That no two tasks write the same chunk rests on the counter here and not on the
 /// executor's word: one that breaks its promise leaves work undone, and nothing worse.
 pub fn for_each_task(cx: &Context<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
+    each_task(cx, tasks, &task);
+}
+
+/// One function for all tasks: each kernel would otherwise be compiled twice, for one task and for several.
+fn each_task(cx: &Context<'_>, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     if tasks <= 1 || cfg!(not(target_has_atomic = "ptr")) {
         return (0..tasks).for_each(task);
     }
