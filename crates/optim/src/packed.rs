@@ -1,12 +1,13 @@
 //! Adam's state in 16 or 8 bits: how numbers are rounded, packed among the others, and found again.
 
 use crate::adam::Moments;
-use crate::update::{Kept, Lanes, Rule, Step, walk};
+use crate::update::{Kept, Lanes, PARTS, Rule, Step, chunk_len, total, walk_summing};
 use bantam_core::random::{Key, Purpose};
 use bantam_core::{Context, Inline, Real, UpdateContext};
 use bantam_kernels::parallel::GRAIN;
 use bantam_kernels::simd::LANES;
-use bantam_kernels::{Element, Simd, Vector, dispatch, for_each_chunk_of_two};
+use bantam_kernels::{Element, Simd, Vector, dispatch, map_chunks_of_two};
+use core::array::from_fn;
 use rand_core::Rng;
 
 /// How precisely Adam keeps its two averages.
@@ -151,16 +152,24 @@ impl<T: Element> Kept<T, 2> for Blocks<'_, T> {
     }
 
     #[inline(always)]
-    fn walk<const M: usize>(self, cx: &UpdateContext<'_>, slices: [&mut [T]; M], step: impl Step<T, M, 2>) {
+    fn walk<const M: usize, const SUMS: bool>(
+        self,
+        cx: &UpdateContext<'_>,
+        slices: [&mut [T]; M],
+        step: impl Step<T, M, 2>,
+    ) -> [f64; M] {
         const { assert!(GRAIN.is_multiple_of(BLOCK)) };
         let key = key(cx);
         let n = slices[0].len();
         let state = &mut self.state[..StatePrecision::Blocks8.state_len(n)];
-        let per_task = GRAIN / BLOCK * block_len(BLOCK);
+        let chunk = chunk_len(n, SUMS, BLOCK);
+        let per_task = chunk / BLOCK * block_len(BLOCK);
+        let mut parts = [[0.0; M]; PARTS];
+        let wanted = if SUMS { &mut parts[..] } else { &mut [] };
         // What is inside of a task runs where the task runs.
         let inside = UpdateContext { context: Context { executor: &Inline, ..cx.context }, ..*cx };
-        for_each_chunk_of_two(&cx.context, slices, GRAIN, [state], per_task, |task, slices, [state]| {
-            let mut rest = slices;
+        map_chunks_of_two(&cx.context, slices, chunk, [state], per_task, wanted, |task, slices, [state]| {
+            let (mut rest, mut sums) = (slices, [0.0; M]);
             for (at, record) in state.chunks_mut(block_len(BLOCK)).enumerate() {
                 let len = rest[0].len().min(BLOCK);
                 let block = rest.each_mut().map(|slice| {
@@ -168,15 +177,18 @@ impl<T: Element> Kept<T, 2> for Blocks<'_, T> {
                     *slice = after;
                     block
                 });
-                let key = scramble(key ^ ((task * (GRAIN / BLOCK) + at) as u32));
+                let key = scramble(key ^ ((task * (chunk / BLOCK) + at) as u32));
                 let mut numbers = [[T::zero(); BLOCK]; 2];
                 let [m, v] = &mut numbers;
                 let (m, v) = (&mut m[..len], &mut v[..len]);
                 dispatch(&inside.context, || unpack(record, m, v));
-                walk(&inside, block, [&mut *m, &mut *v], step);
+                let squares = walk_summing::<T, M, 2, SUMS>(&inside, block, [&mut *m, &mut *v], step);
+                sums = from_fn(|i| sums[i] + squares[i]);
                 dispatch(&inside.context, || pack(key, record, m, v));
             }
+            sums
         });
+        if SUMS { total(&parts) } else { [0.0; M] }
     }
 }
 
