@@ -1,7 +1,6 @@
 //! Training steps with burn, on its CPU backend.
 
 use crate::{Call, numbers};
-use burn::module::AutodiffModule;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::{CrossEntropyLossConfig, MseLoss, Reduction};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
@@ -85,7 +84,7 @@ impl Cnn {
     }
 }
 
-fn classify<M: AutodiffModule + Clone + 'static>(
+fn classify<M: Module + Clone + 'static>(
     device: &Device,
     net: M,
     shape: [usize; 2],

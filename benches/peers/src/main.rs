@@ -13,7 +13,7 @@ mod torch;
 
 use bantam_benches::measure::{Effort, Row, table};
 use bantam_benches::{limits, operations, products, steps};
-use bantam_core::{Context, Executor};
+use bantam_core::Context;
 use bantam_threads::Threads;
 use std::process::{Command, ExitCode};
 
