@@ -150,7 +150,7 @@ unsafe fn map_line<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: *const T, 
 /// f(x) of one number.
 #[inline(always)]
 pub(crate) fn map_one<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: T) -> T {
-    f.apply(simd, T::Vector::splat(simd, x)).to_array()[0]
+    f.apply(simd, T::Vector::splat(simd, x)).first()
 }
 
 /// Applies `f` to lines of `len` elements. An operand with a step of 8 is contiguous; one with a step of 0 repeats its
@@ -176,7 +176,7 @@ unsafe fn zip_line<T: Element, S: Simd>(
             unsafe {
                 let [left, right] = [*a.add(place(at, a_step)), *b.add(place(at, b_step))];
                 let [left, right] = [left, right].map(|x| T::Vector::splat(single, x));
-                *out.add(at) = f.apply(single, left, right).to_array()[0];
+                *out.add(at) = f.apply(single, left, right).first();
             }
         }
         return;

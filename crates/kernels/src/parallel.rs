@@ -1,5 +1,6 @@
 //! Splits output among tasks: disjoint chunks, cut by lengths alone.
 
+use crate::simd::BASELINE_IS_PLAIN;
 use bantam_core::Context;
 use core::marker::PhantomData;
 
@@ -7,12 +8,12 @@ use core::marker::PhantomData;
 pub const GRAIN: usize = 1 << 15;
 
 /// Calls `task(0)`, …, `task(tasks - 1)`, each at most once, on the executor of `cx`; a single task runs on the calling
-/// thread, and all of them where there is no atomic counter (such processors have one core).
+/// thread, and all of them on microcontrollers: processors without vectors are taken to have one core.
 ///
 /// An executor is anybody's safe code. That no two tasks write the same chunk rests on the counter here and not on the
 /// executor's word: one that breaks its promise leaves work undone, and nothing worse.
 pub fn for_each_task(cx: &Context<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
-    if tasks <= 1 || cfg!(not(target_has_atomic = "ptr")) {
+    if BASELINE_IS_PLAIN || tasks <= 1 {
         return (0..tasks).for_each(task);
     }
     #[cfg(target_has_atomic = "ptr")]

@@ -99,6 +99,8 @@ impl<T: Element> Join<T> for Min {
 /// adds in order, and the lanes are joined by a fixed tree; rows beyond 32768 elements are cut into at most 64 pieces
 /// whose results are joined in order. With inner > 1 elements are added in order of the middle axis.
 #[allow(clippy::too_many_arguments, reason = "three lengths name the shape; a struct would only rename them")]
+// Inlined, so that whoever names one kind brings only that one to a small flash.
+#[inline(always)]
 pub fn reduce<T: Element>(
     cx: &Context<'_>,
     kind: Reduce,

@@ -118,8 +118,8 @@ fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], max: T) -> T {
 #[inline(always)]
 fn ln<T: Element, S: Simd>(simd: S, x: T) -> T {
     match simd.single() {
-        Some(single) => T::ln_lanes(single, T::Vector::splat(single, x)).to_array()[0],
-        None => T::ln_lanes(simd, T::Vector::splat(simd, x)).to_array()[0],
+        Some(single) => T::ln_lanes(single, T::Vector::splat(single, x)).first(),
+        None => T::ln_lanes(simd, T::Vector::splat(simd, x)).first(),
     }
 }
 

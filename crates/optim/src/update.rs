@@ -157,6 +157,18 @@ impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize> SimdOp for Wa
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let Walk { slices, state, step } = self;
+        if let Some(single) = simd.single() {
+            for at in 0..slices[0].len() {
+                let values = from_fn(|i| T::Vector::splat(single, slices[i][at]));
+                let kept = from_fn(|i| T::Vector::splat(single, state[i][at]));
+                let (values, kept) = step.next(single, values, kept);
+                slices[0][at] = values[0].first();
+                for i in 0..K {
+                    state[i][at] = kept[i].first();
+                }
+            }
+            return;
+        }
         let slices = slices.map(|slice| slice.as_chunks_mut::<LANES>());
         let state = state.map(|slice| slice.as_chunks_mut::<LANES>());
         for at in 0..slices[0].0.len() {

@@ -89,6 +89,15 @@ pub trait Vector<T, S>:
     /// The lanes as an array.
     fn to_array(self) -> [T; LANES];
 
+    /// The first lane.
+    #[inline(always)]
+    fn first(self) -> T
+    where
+        T: Copy,
+    {
+        self.to_array()[0]
+    }
+
     /// `self * factor + term`; rounded once if the token fuses, else twice.
     fn mul_add(self, factor: Self, term: Self) -> Self;
 

@@ -219,6 +219,11 @@ impl<T: Real, S, const N: usize> Vector<T, S> for Lanes<T, N> {
     }
 
     #[inline(always)]
+    fn first(self) -> T {
+        self.0[0]
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         self * factor + term
     }
