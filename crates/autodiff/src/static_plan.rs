@@ -49,6 +49,17 @@ pub enum StaticStep<T: 'static = f32> {
         /// With this gradient.
         gradient: Slot,
     },
+    /// A gradient is computed and applied part by part.
+    Parts {
+        /// Evaluates an op for a part of its output.
+        eval: fn(&StepContext<'_>, Io<'_, T>),
+        /// What it reads.
+        inputs: &'static [Slot],
+        /// What it writes.
+        part: Slot,
+        /// What the optimizer is applied to.
+        parameter: usize,
+    },
 }
 
 /// Where a parameter or buffer of a [`StaticPlan`] lies.
@@ -139,12 +150,15 @@ impl<T: Element> Program<T> for StaticPlan<T> {
                 Action::Compute { inputs, output, scratch, accumulate: *accumulate }
             }
             StaticStep::Update { parameter, gradient } => Action::Update { parameter: *parameter, gradient },
+            StaticStep::Parts { inputs, part, parameter, .. } => {
+                Action::Parts { inputs, part, parameter: *parameter }
+            }
         }
     }
 
     #[inline]
     fn eval(&self, at: usize, cx: &StepContext<'_>, io: Io<'_, T>) {
-        if let StaticStep::Compute { eval, .. } = &self.0.steps[at] {
+        if let StaticStep::Compute { eval, .. } | StaticStep::Parts { eval, .. } = &self.0.steps[at] {
             eval(cx, io);
         }
     }
@@ -196,7 +210,7 @@ impl fmt::Display for StaticStepError {
             ),
             StaticStepError::OtherOptimizer { parameter, planned, needed } => write!(
                 f,
-                "the optimizer keeps {needed} numbers for parameter {parameter}, but the plan was made with {planned}"
+                "the optimizer needs {needed} numbers for parameter {parameter}, but the plan was made with {planned}"
             ),
         }
     }
@@ -653,6 +667,16 @@ mod write {
                         return Err(NotStatic::Assigned { path: frozen.spec.path.clone() });
                     }
                     let inputs = list(&mut plan.slots[instruction.inputs.clone()].iter());
+                    if let Some(parameter) = instruction.updates {
+                        let _ = writeln!(
+                            text,
+                            "    // {}\n    StaticStep::Parts {{ eval: |cx, io| Op::<{real}>::eval(&{rust}, cx, io),\n        \
+                             inputs: &[{inputs}],\n        part: {}, parameter: {parameter} }},",
+                            [op.as_str(), path].join(" ").trim_end(),
+                            layout.slot(&instruction.output),
+                        );
+                        continue;
+                    }
                     let _ = writeln!(
                         text,
                         "    // {}\n    StaticStep::Compute {{ eval: |cx, io| Op::<{real}>::eval(&{rust}, cx, io),\n        \
