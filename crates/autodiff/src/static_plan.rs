@@ -243,8 +243,9 @@ impl<T: Element> fmt::Debug for StaticSession<'_, T> {
 }
 
 impl<'m, T: Element> StaticSession<'m, T> {
-    /// Binds a plan to memory, which is zeroed, and copies the first values of what trains (and of buffers) from
-    /// `weights`. Optimizer state starts as zeros.
+    /// Binds a plan to memory and copies the first values of what trains (and of buffers) from `weights`. Optimizer state,
+    /// running sums and inputs start as zeros; what comes and goes is not touched, and nothing beyond
+    /// [`arena_bytes`](StaticPlan::arena_bytes) ever is.
     ///
     /// # Errors
     /// The memory is too small; it or the weights are misaligned; the weights belong to another plan.
@@ -253,7 +254,7 @@ impl<'m, T: Element> StaticSession<'m, T> {
         memory: &'m mut [u8],
         weights: &'static [u8],
     ) -> Result<Self, BindError> {
-        let StaticParts { id, arena_bytes, alignment, weights_bytes, .. } = plan.0;
+        let StaticParts { id, arena_bytes, state_bytes, alignment, weights_bytes, .. } = plan.0;
         if memory.len() < arena_bytes {
             return Err(BindError::TooSmall { needed: arena_bytes, given: memory.len() });
         }
@@ -267,7 +268,10 @@ impl<'m, T: Element> StaticSession<'m, T> {
         if u64::from_le_bytes(*head) != id || weights.len() != weights_bytes {
             return Err(BindError::OtherWeights { plan: id, weights: u64::from_le_bytes(*head) });
         }
-        memory.fill(0);
+        memory[..state_bytes].fill(0);
+        for input in plan.0.inputs {
+            memory[input.offset..][..input.value.bytes(size_of::<T>())].fill(0);
+        }
         for StaticResident { value, weights, .. } in plan.0.residents {
             let bytes = value.value.bytes(size_of::<T>());
             if let (Some(to), Some(from)) =
