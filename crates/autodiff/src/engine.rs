@@ -82,6 +82,9 @@ pub(crate) fn check_optimizer<T: Element>(
     Ok(())
 }
 
+/// The most rows of a part: products of so few need no scratch memory.
+const MOST_ROWS: usize = 4;
+
 /// The memory of a session and where it is in its run.
 #[derive(Clone, Copy)]
 pub(crate) struct Engine<'a> {
@@ -166,9 +169,12 @@ impl Engine<'_> {
         let row = shape.last().max(1);
         // SAFETY: 1. and 3.; the program vouches that the parameter, the part and all inputs are disjoint.
         let (parameter, buffer) = unsafe { (self.slice_mut::<T>(&home.value), self.slice_mut::<T>(part)) };
-        for (first, values) in parameter.chunks_mut(row).enumerate() {
-            for (place, values) in values.chunks_mut(buffer.len().max(1)).enumerate() {
-                let first = Some(first * row + place * buffer.len());
+        // Up to four whole rows, or a part of one.
+        let rows = (buffer.len() / row).clamp(1, MOST_ROWS) * row;
+        let step = buffer.len().clamp(1, rows);
+        for (start, values) in (0..).step_by(rows).zip(parameter.chunks_mut(rows)) {
+            for (place, values) in (0..).step_by(step).zip(values.chunks_mut(step)) {
+                let first = Some(start + place);
                 // SAFETY: 2., and the program vouches that the part is disjoint from every input.
                 let inputs = unsafe { Inputs::new(self.base, self.flash, inputs, part.offset) };
                 let gradient = &mut buffer[..values.len()];

@@ -36,7 +36,7 @@ pub enum UpdateOrder {
 }
 
 /// The elements of a part of a gradient.
-const PART: usize = 64;
+const PART: usize = 128;
 
 /// One evaluation of an op.
 #[derive(Clone, Debug)]

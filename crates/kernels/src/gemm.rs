@@ -230,10 +230,10 @@ pub(crate) trait Source<T: Element> {
 /// Some columns of B at some depths: element (p, j) lies at `data + p * strides[0] + j * strides[1]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Panel<T> {
-    data: *const T,
-    strides: [usize; 2],
+    pub(crate) data: *const T,
+    pub(crate) strides: [usize; 2],
     /// Columns that exist: 1 to 16 with whole vectors, else 1 to 8.
-    width: usize,
+    pub(crate) width: usize,
     /// Whether columns are neighbours and whole vectors of them can be read.
     whole: bool,
 }
@@ -370,6 +370,9 @@ pub(crate) fn multiply<T: Element, S: Simd>(
     b_buffer: &mut [T],
     a_buffer: &mut [T],
 ) {
+    if simd.single().is_some() {
+        return plain::multiply(simd, product, b, depth, b_buffer);
+    }
     let most = if is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
     let columns = product.columns.clone();
     let mut start = 0;

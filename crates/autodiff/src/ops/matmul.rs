@@ -86,7 +86,8 @@ impl<T: Element> Op<T> for MatMul {
             let (row, column) = (first / spec.n.max(1), first % spec.n.max(1));
             let c = io.output.real();
             let (a, b) = (&a[row * spec.a_strides[0]..], &b[column * spec.b_strides[1]..]);
-            let part = Gemm { m: 1, n: c.len(), ..spec };
+            let n = spec.n.min(c.len()).max(1);
+            let part = Gemm { m: c.len() / n, n, ..spec };
             return gemm(&cx.kernels, &part, a, b, None, Activation::Identity, c, false, &mut []);
         }
         let outer = batches(io.value.shape);
