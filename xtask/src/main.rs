@@ -47,6 +47,10 @@ enum Command {
         /// Fewer repetitions.
         #[arg(long)]
         quick: bool,
+        /// Side by side with the crates gemm, matrixmultiply, candle and burn, which are built first, and with PyTorch if
+        /// it is installed.
+        #[arg(long)]
+        peers: bool,
     },
     /// Writes the firmware's plans in flash, and their first weights, after a network has changed.
     Plan,
@@ -82,8 +86,11 @@ fn main() -> ExitCode {
             stages.run("tidy", || tidy::stage(&workspace));
             stages.finish(true)
         }
-        Command::Bench { quick } => {
-            stages.run("bench", || bench::stage(&workspace, quick));
+        Command::Bench { quick, peers } => {
+            stages.run("bench", || match peers {
+                true => bench::peers(&workspace, quick),
+                false => bench::stage(&workspace, quick),
+            });
             stages.finish(true)
         }
         Command::Plan => {
