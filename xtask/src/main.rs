@@ -59,6 +59,9 @@ enum Command {
         /// Only these programs of `crates/firmware/examples`; may be given again.
         #[arg(long, value_name = "NAME")]
         program: Vec<String>,
+        /// Only machines whose name contains this, such as M4F or host; may be given again.
+        #[arg(long, value_name = "NAME")]
+        machine: Vec<String>,
     },
     /// What continuous integration runs: `test --require-all`, a clean release build, the README's first command.
     Ci,
@@ -94,8 +97,8 @@ fn main() -> ExitCode {
             stages.run("plans in flash", || mcu::write_plans(&workspace));
             stages.finish(true)
         }
-        Command::Mcu { program } => {
-            mcu::run(&workspace, &mut stages, false, &program);
+        Command::Mcu { program, machine } => {
+            mcu::run(&workspace, &mut stages, false, &program, &machine);
             stages.finish(true)
         }
         Command::Ci => {

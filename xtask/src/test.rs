@@ -45,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
         Outcome::of(command.env("RUSTDOCFLAGS", "-D warnings"))
     });
     bare::run(workspace, stages, long);
-    mcu::run(workspace, stages, !long, &[]);
+    mcu::run(workspace, stages, !long, &[], &[]);
     if long {
         for package in &workspace.members {
             if package.features.iter().any(|feature| feature == LONG_TESTS) {
