@@ -43,7 +43,7 @@ mod softmax;
 mod strided;
 
 pub use conv::{
-    ConvShape, conv2d_backward_input, conv2d_backward_input_scratch, conv2d_backward_weight,
+    ConvMethod, ConvShape, conv2d_backward_input, conv2d_backward_input_scratch, conv2d_backward_weight,
     conv2d_backward_weight_scratch, conv2d_forward, conv2d_forward_scratch,
 };
 pub use dropout::dropout;

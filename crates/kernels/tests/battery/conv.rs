@@ -116,10 +116,11 @@ fn random_shape(random: &mut Random) -> ConvShape {
     let (kernel, stride, padding, dilation) = (pair(1, 4), pair(1, 3), pair(0, 3), pair(1, 2));
     ConvShape {
         batch: random.between(1, 3),
-        channels_in: groups * random.between(1, 3),
+        // Few channels, and enough to be lanes.
+        channels_in: groups * random.pick(&[1, 2, 3, 8, 17]),
         height: random.between(1, 13),
         width: random.between(1, 13),
-        channels_out: groups * random.between(1, 4),
+        channels_out: groups * random.pick(&[1, 2, 4, 7, 8, 18]),
         kernel,
         stride,
         padding,
