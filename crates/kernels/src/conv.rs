@@ -6,6 +6,7 @@
 //! the lanes, and a panel of B is gathered from the padded image just before it is multiplied. The gradient by the input
 //! is the convolution of `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
 
+mod depthwise;
 mod direct;
 
 use crate::elementwise::{Span, functions, map};
@@ -18,6 +19,7 @@ use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
 use core::fmt;
 use core::ops::Range;
+use depthwise::{Planes, Weights};
 use direct::{CHANNELS, Finish, Part, ROWS, outputs, pack, packed_len, weight_sums};
 
 /// The shape of a convolution. Inputs are [batch, channels_in, height, width], outputs [batch, channels_out,
@@ -116,8 +118,15 @@ impl ConvShape {
         piece * batch / pieces..(piece + 1) * batch / pieces
     }
 
+    fn is_depthwise(&self) -> bool {
+        self.in_group() == 1 && self.out_group() == 1
+    }
+
     /// How [`conv2d_forward`] computes this shape.
     pub fn forward_method(&self) -> ConvMethod {
+        if self.is_depthwise() {
+            return ConvMethod::Depthwise;
+        }
         // With few products for each output, turning sixteen channels into planes costs more than it saves.
         if self.in_group() * self.taps() < 16 {
             ConvMethod::Panels
@@ -128,12 +137,18 @@ impl ConvShape {
 
     /// How [`conv2d_backward_input`] computes this shape.
     pub fn backward_input_method(&self) -> ConvMethod {
+        if self.is_depthwise() {
+            return ConvMethod::Depthwise;
+        }
         let simple = |axis: usize| self.stride[axis] == 1 || self.dilation[axis] == 1;
         if simple(0) && simple(1) { ConvMethod::for_lanes(self.in_group()) } else { ConvMethod::Panels }
     }
 
     /// How [`conv2d_backward_weight`] computes this shape.
     pub fn backward_weight_method(&self) -> ConvMethod {
+        if self.is_depthwise() {
+            return ConvMethod::Depthwise;
+        }
         ConvMethod::for_lanes(self.out_group())
     }
 
@@ -247,6 +262,8 @@ pub enum ConvMethod {
     Direct,
     /// Lanes are pixels, copied panel by panel to where a matrix product reads them.
     Panels,
+    /// One channel for each group: lanes are the pixels of a row, read where they lie.
+    Depthwise,
 }
 
 impl ConvMethod {
@@ -265,6 +282,7 @@ impl fmt::Display for ConvMethod {
         f.write_str(match self {
             ConvMethod::Direct => "direct",
             ConvMethod::Panels => "panels",
+            ConvMethod::Depthwise => "depthwise",
         })
     }
 }
@@ -643,6 +661,7 @@ pub fn conv2d_forward_scratch(shape: &ConvShape) -> usize {
             shape.groups * packed_len(shape.out_group(), window.taps()) + shape.pieces() * window.scratch()
         }
         ConvMethod::Panels => shape.pieces() * task_scratch(&window, window.taps()),
+        ConvMethod::Depthwise => shape.pieces() * window.scratch(),
     }
 }
 
@@ -667,7 +686,7 @@ pub fn conv2d_forward<T: Element>(
         scratch.len() >= conv2d_forward_scratch(shape) && bias.is_none_or(|b| b.len() == shape.channels_out),
     );
     let window = shape.input_window();
-    if shape.forward_method() == ConvMethod::Panels {
+    if shape.forward_method() != ConvMethod::Direct {
         return correlate(cx, shape, &window, x, weight, bias, activation, y, false, scratch);
     }
     let (kernels, kernels_packed) = (shape.out_group(), packed_len(shape.out_group(), window.taps()));
@@ -681,6 +700,11 @@ pub fn conv2d_forward<T: Element>(
     let parts = core::iter::once(shape.whole());
     let size = [shape.out_height(), shape.out_width()];
     direct(cx, shape, &window, parts, x, packed, finish, y, size, scratch);
+    apply_long(cx, activation, y);
+}
+
+/// The activations that are too long for the end of every tile.
+fn apply_long<T: Element>(cx: &Context<'_>, activation: Activation, y: &mut [T]) {
     match activation {
         Activation::Sigmoid => map(cx, functions::Sigmoid, Span::InPlace(y)),
         Activation::Tanh => map(cx, functions::Tanh, Span::InPlace(y)),
@@ -717,6 +741,7 @@ pub fn conv2d_backward_input_scratch(shape: &ConvShape) -> usize {
             let window = shape.gradient_window();
             shape.weight_len() + shape.pieces() * task_scratch(&window, window.taps())
         }
+        ConvMethod::Depthwise => shape.weight_len() + shape.pieces() * shape.gradient_window().scratch(),
     }
 }
 
@@ -737,7 +762,7 @@ pub fn conv2d_backward_input<T: Element>(
     );
     require(scratch.len() >= conv2d_backward_input_scratch(shape));
     let (taps, inputs, outputs) = (shape.taps(), shape.in_group(), shape.out_group());
-    if shape.backward_input_method() == ConvMethod::Panels {
+    if shape.backward_input_method() != ConvMethod::Direct {
         let (turned, scratch) = scratch.split_at_mut(shape.weight_len());
         // [groups, out, in, taps] becomes [groups, in, out, taps from last to first].
         for (i, kernel) in weight.chunks_exact(taps).enumerate() {
@@ -883,15 +908,25 @@ fn correlate<T: Element>(
         return;
     }
     let image = y.len() / shape.batch;
-    let len = task_scratch(window, window.taps());
-    let (y, scratch) = (Parts::new(y), Parts::new(scratch));
+    let depthwise = shape.is_depthwise();
+    let len = if depthwise { window.scratch() } else { task_scratch(window, window.taps()) };
+    let (parts, scratch) = (Parts::new(y), Parts::new(scratch));
     for_each_task(cx, shape.pieces(), |piece| {
         let images = shape.images(piece);
         // SAFETY: pieces have different images and each its own scratch.
-        let (y, scratch) =
-            unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
+        let (y, scratch) = unsafe {
+            (parts.range(images.start * image, images.len() * image), scratch.range(piece * len, len))
+        };
         let x_image = window.channels * shape.groups * window.source[0] * window.source[1];
         let x = &x[images.start * x_image..images.end * x_image];
+        if depthwise {
+            let (channels, relu) = (shape.groups, activation == Activation::Relu);
+            let plane = image / channels;
+            return run(
+                cx,
+                Planes { window, channels, x, weight, bias, relu, accumulate, y, plane, scratch },
+            );
+        }
         run(
             cx,
             Correlate {
@@ -908,6 +943,9 @@ fn correlate<T: Element>(
             },
         );
     });
+    if depthwise {
+        apply_long(cx, activation, y);
+    }
 }
 
 /// The images of one task.
@@ -971,7 +1009,7 @@ impl ConvShape {
                 let taps = self.in_group() * self.taps();
                 self.groups * packed_len(self.out_group(), taps.next_multiple_of(ROWS))
             }
-            ConvMethod::Panels => self.weight_len(),
+            ConvMethod::Panels | ConvMethod::Depthwise => self.weight_len(),
         }
     }
 
@@ -981,6 +1019,7 @@ impl ConvShape {
         match self.backward_weight_method() {
             ConvMethod::Direct => window.scratch() + packed_len(self.out_group(), self.out_plane()),
             ConvMethod::Panels => task_scratch(&window, self.out_plane()),
+            ConvMethod::Depthwise => window.scratch(),
         }
     }
 }
@@ -1006,15 +1045,33 @@ pub fn conv2d_backward_weight<T: Element>(
     if dw.is_empty() {
         return;
     }
+    if shape.batch == 0 {
+        if !accumulate {
+            dw.fill(T::zero());
+        }
+        return;
+    }
     let tasks = Parts::new(scratch);
     for_each_chunk(cx, sums, sums_len, |piece, sum| {
         // SAFETY: each piece has its own scratch.
         let scratch = unsafe { tasks.range(piece * len, len) };
         let images = shape.images(piece);
-        if shape.backward_weight_method() == ConvMethod::Direct {
-            run(cx, DirectWeightGradient { shape, window: &window, x, dy, images, sum, scratch });
-        } else {
-            run(cx, WeightGradient { shape, window: &window, x, dy, images, sum, scratch });
+        let window = &window;
+        match shape.backward_weight_method() {
+            ConvMethod::Direct => {
+                run(cx, DirectWeightGradient { shape, window, x, dy, images, sum, scratch })
+            }
+            ConvMethod::Panels => run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
+            ConvMethod::Depthwise => {
+                let (x_image, image, plane) =
+                    (x.len() / shape.batch, dy.len() / shape.batch, shape.out_plane());
+                let (x, dy) = (
+                    &x[images.start * x_image..images.end * x_image],
+                    &dy[images.start * image..images.end * image],
+                );
+                // Without outputs there are no products.
+                run(cx, Weights { window, x, dy, plane: plane.max(1), sums: sum, scratch });
+            }
         }
     });
     // The sums of all pieces into those of the first.
@@ -1027,7 +1084,7 @@ pub fn conv2d_backward_weight<T: Element>(
         }
     });
     let give = |dw: &mut T, sum: T| *dw = if accumulate { *dw + sum } else { sum };
-    if shape.backward_weight_method() == ConvMethod::Panels {
+    if shape.backward_weight_method() != ConvMethod::Direct {
         dw.iter_mut().zip(sum).for_each(|(dw, sum)| give(dw, *sum));
         return;
     }

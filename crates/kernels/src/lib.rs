@@ -38,6 +38,7 @@ mod norm;
 pub mod parallel;
 mod pool;
 mod reduce;
+mod rows;
 pub mod simd;
 mod softmax;
 mod strided;

@@ -122,7 +122,7 @@ impl<T: Element> SimdOp for Argmax<'_, '_, T> {
         let Argmax { shape, x, index } = self;
         let (plane, out_width) = (shape.height * shape.width, shape.out_width());
         if let Some(quads) = shape.quads() {
-            return quads.for_each(simd, x.len() / plane, QuadArgmax { x, index });
+            return quads.for_each(simd, x.len() / plane, true, QuadArgmax { x, index });
         }
         let planes = x.chunks_exact(plane).zip(index.chunks_exact_mut(shape.out_height() * out_width));
         for (x, index) in planes {
@@ -153,23 +153,41 @@ impl PoolShape {
     }
 }
 
-/// What to do with quads: up to eight at a time, of the output's and the input's places in their planes.
+/// What to do with quads: eight at a time or, unless `WHOLE`, fewer; of the output's and the input's places in their planes.
 trait QuadFn<T: Element> {
-    fn eight<S: Simd>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize);
+    fn eight<S: Simd, const WHOLE: bool>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize);
 }
 
 impl Quads {
-    /// Calls `f` for all outputs of so many planes.
+    /// Calls `f` for all outputs of so many planes; for some of them twice, if that does no harm.
     #[inline(always)]
-    fn for_each<T: Element, S: Simd>(self, simd: S, planes: usize, mut f: impl QuadFn<T>) {
+    fn for_each<T: Element, S: Simd>(self, simd: S, planes: usize, twice: bool, mut f: impl QuadFn<T>) {
         let ([height, width], [out_height, out_width]) = (self.plane, self.out);
         for plane in 0..planes {
             for out_y in 0..out_height {
                 let out = (plane * out_height + out_y) * out_width;
                 let upper = (plane * height + 2 * out_y) * width;
-                for x in (0..out_width).step_by(LANES) {
-                    let len = LANES.min(out_width - x);
-                    f.eight(simd, out + x..out + x + len, upper + 2 * x, upper + width + 2 * x);
+                let mut x = 0;
+                while x < out_width {
+                    if twice && out_width > LANES {
+                        x = x.min(out_width - LANES);
+                    }
+                    if out_width - x >= LANES {
+                        f.eight::<S, true>(
+                            simd,
+                            out + x..out + x + LANES,
+                            upper + 2 * x,
+                            upper + width + 2 * x,
+                        );
+                    } else {
+                        f.eight::<S, false>(
+                            simd,
+                            out + x..out + out_width,
+                            upper + 2 * x,
+                            upper + width + 2 * x,
+                        );
+                    }
+                    x += LANES;
                 }
             }
         }
@@ -180,21 +198,34 @@ impl Quads {
 #[inline(always)]
 fn load_pairs<T: Element, S: Simd>(simd: S, from: &[T], at: usize, count: usize) -> [T::Vector<S>; 2] {
     let pairs = &from[at..at + 2 * count];
-    let (first, second) = pairs.split_at(LANES.min(pairs.len()));
-    let (left, right) = load::<T, S>(simd, first).unzip(load(simd, second), simd);
+    let (first, second) = match pairs.first_chunk::<{ 2 * LANES }>() {
+        Some(whole) => {
+            let halves = whole.as_chunks::<LANES>().0;
+            (T::Vector::load(simd, &halves[0]), T::Vector::load(simd, &halves[1]))
+        }
+        None => {
+            let (first, second) = pairs.split_at(LANES.min(pairs.len()));
+            (load::<T, S>(simd, first), load::<T, S>(simd, second))
+        }
+    };
+    let (left, right) = first.unzip(second, simd);
     [left, right]
 }
 
 /// Indices as lanes that can be compared and blended, not computed with.
 #[inline(always)]
 fn load_taps<T: Element, S: Simd>(simd: S, from: &[u8]) -> T::Vector<S> {
-    let mut taps = [0; LANES];
-    for (tap, from) in taps.iter_mut().zip(from) {
-        *tap = *from;
-    }
+    // The bytes of a short row are read one by one: what is written in bytes and read as a whole waits for memory.
+    let Some(taps) = from.first_chunk::<LANES>() else {
+        let mut lanes = [T::zero(); LANES];
+        for (lane, tap) in lanes.iter_mut().zip(from) {
+            *lane = T::from_word(u32::from(*tap));
+        }
+        return T::Vector::load(simd, &lanes);
+    };
     let mut lanes = [T::zero(); LANES];
     for (lane, tap) in lanes.iter_mut().zip(taps) {
-        *lane = T::from_word(u32::from(tap));
+        *lane = T::from_word(u32::from(*tap));
     }
     T::Vector::load(simd, &lanes)
 }
@@ -214,8 +245,8 @@ struct QuadArgmax<'a, 'b, T> {
 
 impl<T: Element> QuadFn<T> for QuadArgmax<'_, '_, T> {
     #[inline(always)]
-    fn eight<S: Simd>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
-        let count = out.len();
+    fn eight<S: Simd, const WHOLE: bool>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
+        let count = if WHOLE { LANES } else { out.len() };
         let [a, b] = load_pairs::<T, S>(simd, self.x, upper, count);
         let [c, d] = load_pairs::<T, S>(simd, self.x, lower, count);
         let above = winner::<T, S>(a, b, a, b);
@@ -223,13 +254,8 @@ impl<T: Element> QuadFn<T> for QuadArgmax<'_, '_, T> {
         let below = winner::<T, S>(c, d, c, d);
         let below_tap = winner::<T, S>(c, d, tap::<T, S>(simd, 2), tap::<T, S>(simd, 3));
         let taken = winner::<T, S>(above, below, above_tap, below_tap).to_array();
-        let mut taps = [0; LANES];
-        for (to, tap) in taps.iter_mut().zip(taken) {
+        for (to, tap) in self.index[out].iter_mut().take(count).zip(taken) {
             *to = tap.to_word() as u8;
-        }
-        match self.index[out.clone()].first_chunk_mut() {
-            Some(eight) => *eight = taps,
-            None => self.index[out].copy_from_slice(&taps[..count]),
         }
     }
 }
@@ -254,8 +280,8 @@ struct QuadSelect<'a, 'b, T> {
 
 impl<T: Element> QuadFn<T> for QuadSelect<'_, '_, T> {
     #[inline(always)]
-    fn eight<S: Simd>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
-        let count = out.len();
+    fn eight<S: Simd, const WHOLE: bool>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
+        let count = if WHOLE { LANES } else { out.len() };
         let taken = load_taps::<T, S>(simd, &self.index[out.clone()]);
         let [a, b] = load_pairs::<T, S>(simd, self.x, upper, count);
         let [c, d] = load_pairs::<T, S>(simd, self.x, lower, count);
@@ -277,8 +303,8 @@ struct QuadScatter<'a, 'b, T> {
 
 impl<T: Element> QuadFn<T> for QuadScatter<'_, '_, T> {
     #[inline(always)]
-    fn eight<S: Simd>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
-        let count = out.len();
+    fn eight<S: Simd, const WHOLE: bool>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
+        let count = if WHOLE { LANES } else { out.len() };
         let taken = load_taps::<T, S>(simd, &self.index[out.clone()]);
         let dy = load::<T, S>(simd, &self.dy[out]);
         let zero = T::Vector::splat(simd, T::zero());
@@ -287,8 +313,7 @@ impl<T: Element> QuadFn<T> for QuadScatter<'_, '_, T> {
         let c = taken.if_equal(tap::<T, S>(simd, 2), dy, zero);
         let d = taken.if_less_equal(tap::<T, S>(simd, 2), zero, dy);
         for (at, (left, right)) in [(upper, a.zip(b, simd)), (lower, c.zip(d, simd))] {
-            let pairs = &mut self.dx[at..at + 2 * count];
-            let (first, second) = pairs.split_at_mut(LANES.min(2 * count));
+            let (first, second) = self.dx[at..at + 2 * count].split_at_mut(LANES.min(2 * count));
             for (part, new) in [(first, left), (second, right)] {
                 let new = if self.accumulate { load::<T, S>(simd, part) + new } else { new };
                 store(new, part);
@@ -311,7 +336,8 @@ impl<T: Element> SimdOp for Select<'_, '_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let Select { quads, x, index, y } = self;
-        quads.for_each(simd, x.len() / (quads.plane[0] * quads.plane[1]), QuadSelect { x, index, y });
+        let planes = x.len() / (quads.plane[0] * quads.plane[1]);
+        quads.for_each(simd, planes, true, QuadSelect { x, index, y });
     }
 }
 
@@ -335,7 +361,7 @@ impl<T: Element> SimdOp for Scatter<'_, '_, T> {
             dx.fill(T::zero());
         }
         let planes = dx.len() / (quads.plane[0] * quads.plane[1]);
-        quads.for_each(simd, planes, QuadScatter { dy, index, dx, accumulate });
+        quads.for_each(simd, planes, !accumulate, QuadScatter { dy, index, dx, accumulate });
     }
 }
 
