@@ -31,6 +31,8 @@ impl<T: Send + Sync> Span<'_, T> {
 
     /// Cuts both sides into chunks and calls `task(index, part)` for each on the executor of `cx`.
     pub fn for_each_chunk(self, cx: &Context<'_>, chunk: usize, task: impl Fn(usize, Span<'_, T>) + Sync) {
+        // Not compiled once for each of the two.
+        let task: &(dyn Fn(usize, Span<'_, T>) + Sync) = &task;
         match self {
             Span::Separate(x, y) => {
                 require(x.len() == y.len());

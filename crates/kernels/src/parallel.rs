@@ -12,6 +12,11 @@ pub const GRAIN: usize = 1 << 15;
 /// An executor is anybody's safe code. That no two tasks write the same chunk rests on the counter here and not on the
 /// executor's word: one that breaks its promise leaves work undone, and nothing worse.
 pub fn for_each_task(cx: &Context<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
+    each_task(cx, tasks, &task);
+}
+
+/// One function for all tasks: each kernel would otherwise be compiled twice, for one task and for several.
+fn each_task(cx: &Context<'_>, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     if tasks <= 1 || cfg!(not(target_has_atomic = "ptr")) {
         return (0..tasks).for_each(task);
     }
@@ -80,6 +85,19 @@ pub fn for_each_chunk_of_two<T: Send, const M: usize, const K: usize>(
     second_chunk: usize,
     task: impl Fn(usize, [&mut [T]; M], [&mut [T]; K]) + Sync,
 ) {
+    map_chunks_of_two(cx, first, chunk, second, second_chunk, &mut [], task);
+}
+
+/// As [`for_each_chunk_of_two`], and writes what `task` returns for chunk i to `results[i]`, if that is there.
+pub fn map_chunks_of_two<T: Send, R: Send, const M: usize, const K: usize>(
+    cx: &Context<'_>,
+    first: [&mut [T]; M],
+    chunk: usize,
+    second: [&mut [T]; K],
+    second_chunk: usize,
+    results: &mut [R],
+    task: impl Fn(usize, [&mut [T]; M], [&mut [T]; K]) -> R + Sync,
+) {
     let len = first.first().map_or(0, |slice| slice.len());
     let second_len = second.first().map_or(0, |slice| slice.len());
     let chunk = chunk.max(1);
@@ -89,8 +107,10 @@ pub fn for_each_chunk_of_two<T: Send, const M: usize, const K: usize>(
             && second.iter().all(|slice| slice.len() == second_len)
             && second_len <= tasks.saturating_mul(second_chunk),
     );
-    let (first, second) = (first.map(Parts::new), second.map(Parts::new));
+    let (first, second, results) = (first.map(Parts::new), second.map(Parts::new), Parts::new(results));
     for_each_task(cx, tasks, |index| {
+        // From the last to the first, where a pass before it that went the other way left off: a pass with results.
+        let index = if results.len == 0 { tasks - 1 - index } else { index };
         let start = index * chunk;
         let second_start = (index * second_chunk).min(second_len);
         // SAFETY: the slices are borrowed mutably, so they do not overlap each other; task numbers differ, so the
@@ -103,7 +123,12 @@ pub fn for_each_chunk_of_two<T: Send, const M: usize, const K: usize>(
                     .map(|parts| parts.range(second_start, second_chunk.min(second_len - second_start))),
             )
         };
-        task(index, first, second);
+        let result = task(index, first, second);
+        if index < results.len {
+            // SAFETY: inside the slice; task numbers differ, and each is run once.
+            let place = unsafe { results.range(index, 1) };
+            place[0] = result;
+        }
     });
 }
 

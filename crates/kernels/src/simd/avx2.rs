@@ -33,6 +33,15 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
         // SAFETY: the token proves that the CPU has both features.
         unsafe { compiled(self, op) }
     }
+
+    #[inline(always)]
+    fn widen(self, x: Self::F32) -> Self::F64 {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            let [low, high] = [_mm256_castps256_ps128(x.0), _mm256_extractf128_ps::<1>(x.0)];
+            F64(_mm256_cvtps_pd(low), _mm256_cvtps_pd(high))
+        }
+    }
 }
 
 /// Compiles a closure for AVX2 and FMA (a multiply and an add in plain Rust are not contracted).

@@ -51,6 +51,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Runs `op` as a function of its own: for long inner loops that several kernels share.
     fn call<O: SimdOp>(self, op: O) -> O::Output;
 
+    /// The lanes as `f64`.
+    #[inline(always)]
+    fn widen(self, x: Self::F32) -> Self::F64 {
+        Self::F64::load(self, &x.to_array().map(f64::from))
+    }
+
     /// An elementary function of every lane.
     #[inline(always)]
     fn elementary<F: Elementary>(self, x: Self::F32) -> Self::F32 {
@@ -198,6 +204,9 @@ pub trait Exponent: Sized {
 pub trait Element: Real + sealed::Sealed {
     /// Eight lanes of this type at the level `S`.
     type Vector<S: Simd>: Vector<Self, S>;
+
+    /// The lanes as `f64`.
+    fn widen<S: Simd>(simd: S, x: Self::Vector<S>) -> S::F64;
 
     /// eˣ. `f32`: at most 1 ulp wrong; `f64`: `libm` lane by lane.
     fn exp_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
