@@ -19,7 +19,7 @@ use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
 use core::fmt;
 use core::ops::Range;
-use depthwise::{Planes, Weights};
+use depthwise::{MOST_TAPS, Planes, Weights};
 use direct::{CHANNELS, Finish, Part, ROWS, outputs, pack, packed_len, weight_sums};
 
 /// The shape of a convolution. Inputs are [batch, channels_in, height, width], outputs [batch, channels_out,
@@ -119,7 +119,7 @@ impl ConvShape {
     }
 
     fn is_depthwise(&self) -> bool {
-        self.in_group() == 1 && self.out_group() == 1
+        self.in_group() == 1 && self.out_group() == 1 && self.taps() <= MOST_TAPS
     }
 
     /// How [`conv2d_forward`] computes this shape.

@@ -2,29 +2,83 @@
 
 use super::Window;
 use crate::gemm::{load, store};
+use crate::require;
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 
-/// Up to eight elements `step` apart.
+/// Eight elements from `at` on, neighbours if `NEAR`, else `step` apart; unless `WHOLE`, the first `count` of them and zeros.
+///
+/// # Safety
+/// Eight neighbours from `at` on lie in `x` if `WHOLE` and `NEAR`.
 #[inline(always)]
-fn load_steps<T: Element, S: Simd>(simd: S, from: &[T], step: usize, count: usize) -> T::Vector<S> {
-    match (step, from.first_chunk::<{ 2 * LANES }>()) {
-        (1, Some(whole)) if count == LANES => {
-            let halves = whole.as_chunks::<LANES>().0;
-            T::Vector::load(simd, &halves[0])
+unsafe fn load_steps<T: Element, S: Simd, const WHOLE: bool, const NEAR: bool>(
+    simd: S,
+    x: &[T],
+    at: usize,
+    step: usize,
+    count: usize,
+) -> T::Vector<S> {
+    if NEAR && WHOLE {
+        // SAFETY: they lie in `x`.
+        return T::Vector::load(simd, unsafe { &*x.as_ptr().add(at).cast::<[T; LANES]>() });
+    }
+    if NEAR {
+        return load(simd, &x[at..at + count]);
+    }
+    if WHOLE && step == 2 && at + 2 * LANES <= x.len() {
+        return load::<T, S>(simd, &x[at..at + LANES]).unzip(load(simd, &x[at + LANES..]), simd).0;
+    }
+    let mut lanes = [T::zero(); LANES];
+    for (lane, x) in lanes.iter_mut().take(count).zip(x[at..].iter().step_by(step)) {
+        *lane = *x;
+    }
+    T::Vector::load(simd, &lanes)
+}
+
+/// `sum` and the products of the taps of `count` windows side by side; nine taps are a loop that is rolled out.
+#[inline(always)]
+fn add_taps<T: Element, S: Simd, const NEAR: bool>(
+    simd: S,
+    mut sum: T::Vector<S>,
+    (planes, at): (&[T], usize),
+    step: usize,
+    count: usize,
+    (places, kernel): (&[usize], &[T]),
+) -> T::Vector<S> {
+    let last = places.last().copied().unwrap_or(0);
+    require(at + last + (count - 1) * step < planes.len());
+    if count < LANES {
+        for (place, weight) in places.iter().zip(kernel) {
+            // SAFETY: not whole.
+            let x = unsafe { load_steps::<T, S, false, NEAR>(simd, planes, at + place, step, count) };
+            sum = x.mul_add(T::Vector::splat(simd, *weight), sum);
         }
-        (1, _) => load(simd, &from[..count]),
-        (2, Some(whole)) if count == LANES => {
-            let halves = whole.as_chunks::<LANES>().0;
-            T::Vector::load(simd, &halves[0]).unzip(T::Vector::load(simd, &halves[1]), simd).0
+    } else if let (Ok(places), Ok(kernel)) = (<&[usize; 9]>::try_from(places), <&[T; 9]>::try_from(kernel)) {
+        for (place, weight) in places.iter().zip(kernel) {
+            // SAFETY: the last tap's eight elements lie in the planes, and the others lie before it.
+            let x = unsafe { load_steps::<T, S, true, NEAR>(simd, planes, at + place, step, LANES) };
+            sum = x.mul_add(T::Vector::splat(simd, *weight), sum);
         }
-        _ => {
-            let mut lanes = [T::zero(); LANES];
-            for (lane, x) in lanes.iter_mut().take(count).zip(from.iter().step_by(step)) {
-                *lane = *x;
-            }
-            T::Vector::load(simd, &lanes)
+    } else {
+        for (place, weight) in places.iter().zip(kernel) {
+            // SAFETY: as above.
+            let x = unsafe { load_steps::<T, S, true, NEAR>(simd, planes, at + place, step, LANES) };
+            sum = x.mul_add(T::Vector::splat(simd, *weight), sum);
         }
     }
+    sum
+}
+
+/// The most taps of a kernel.
+pub(super) const MOST_TAPS: usize = 64;
+
+/// Where the taps lie, seen from the window's corner.
+#[inline(always)]
+fn places(window: &Window) -> [usize; MOST_TAPS] {
+    let mut places = [0; MOST_TAPS];
+    for (place, at) in places.iter_mut().zip(window.taps_from(0)).take(window.taps()) {
+        *place = at;
+    }
+    places
 }
 
 /// The outputs of some planes, the first of which is a first channel's.
@@ -54,23 +108,29 @@ impl<T: Element> SimdOp for Planes<'_, '_, T> {
         let (source, taps) = (window.source[0] * window.source[1], window.taps());
         let (width, row) = (window.out_width, window.padded[1]);
         let zero = T::Vector::splat(simd, T::zero());
+        let places = &places(window)[..taps];
+        let step = window.step[1];
         for (i, y) in y.chunks_exact_mut(plane).enumerate() {
             let channel = i % channels;
             let planes = window.expand(simd, &x[i * source..][..source], scratch, i > 0);
             let kernel = &weight[channel * taps..][..taps];
             let start = T::Vector::splat(simd, bias.map_or(T::zero(), |bias| bias[channel]));
             for (out_y, y) in y.chunks_exact_mut(width).enumerate() {
-                for (strip, y) in y.chunks_mut(LANES).enumerate() {
-                    let corner = out_y * window.step[0] * row + strip * LANES * window.step[1];
-                    let mut sum = start;
-                    for (ky, kernel) in kernel.chunks_exact(window.kernel[1]).enumerate() {
-                        let line = &planes[corner + ky * window.dilation[0] * row..];
-                        for (kx, weight) in kernel.iter().enumerate() {
-                            let x = &line[kx * window.dilation[1]..];
-                            let x = load_steps::<T, S>(simd, x, window.step[1], y.len());
-                            sum = x.mul_add(T::Vector::splat(simd, *weight), sum);
-                        }
+                let corner = out_y * window.step[0] * row;
+                let mut first = 0;
+                while first < width {
+                    if !accumulate && width >= LANES {
+                        // Some outputs twice, so that vectors are whole.
+                        first = first.min(width - LANES);
                     }
+                    let y = &mut y[first..width.min(first + LANES)];
+                    let at = corner + first * step;
+                    let (from, taps) = ((planes, at), (places, kernel));
+                    let mut sum = if step == 1 {
+                        add_taps::<T, S, true>(simd, start, from, 1, y.len(), taps)
+                    } else {
+                        add_taps::<T, S, false>(simd, start, from, step, y.len(), taps)
+                    };
                     if relu {
                         sum = zero.max(sum);
                     }
@@ -78,6 +138,7 @@ impl<T: Element> SimdOp for Planes<'_, '_, T> {
                         sum = load::<T, S>(simd, y) + sum;
                     }
                     store(sum, y);
+                    first += LANES;
                 }
             }
         }
@@ -110,23 +171,44 @@ impl<T: Element> SimdOp for Weights<'_, '_, T> {
         sums.fill(T::zero());
         let (source, taps) = (window.source[0] * window.source[1], window.taps());
         let (width, row, channels) = (window.out_width, window.padded[1], sums.len() / taps);
+        let all = &places(window)[..taps];
+        let step = window.step[1];
         for (i, dy) in dy.chunks_exact(plane).enumerate() {
             let planes = window.expand(simd, &x[i * source..][..source], scratch, i > 0);
             let sums = &mut sums[i % channels * taps..][..taps];
-            for (part, sums) in sums.chunks_mut(TAPS).enumerate() {
-                let mut places = [0; TAPS];
-                for (place, at) in places.iter_mut().zip(window.taps_from(part * TAPS)).take(sums.len()) {
-                    *place = at;
-                }
+            for (sums, places) in sums.chunks_mut(TAPS).zip(all.chunks(TAPS)) {
+                // Beyond the last tap the first one again: nobody uses the result.
                 let mut lanes = [T::Vector::splat(simd, T::zero()); TAPS];
+                let mut nine = [places[0]; TAPS];
+                nine[..places.len()].copy_from_slice(places);
+                let farthest = nine.into_iter().fold(0, usize::max);
                 for (out_y, dy) in dy.chunks_exact(width).enumerate() {
-                    for (strip, dy) in dy.chunks(LANES).enumerate() {
-                        let corner = out_y * window.step[0] * row + strip * LANES * window.step[1];
-                        let gradient = load::<T, S>(simd, dy);
-                        for (lanes, place) in lanes.iter_mut().zip(places) {
-                            let x = &planes[corner + place..];
-                            *lanes = load_steps::<T, S>(simd, x, window.step[1], dy.len())
-                                .mul_add(gradient, *lanes);
+                    let corner = out_y * window.step[0] * row;
+                    require(corner + farthest + (width - 1) * step < planes.len());
+                    for first in (0..width).step_by(LANES) {
+                        let at = corner + first * step;
+                        let count = LANES.min(width - first);
+                        let gradient = load::<T, S>(simd, &dy[first..first + count]);
+                        for (lanes, place) in lanes.iter_mut().zip(nine) {
+                            // SAFETY: the row's last element of the farthest tap lies in the planes.
+                            let x = unsafe {
+                                match (step, count) {
+                                    (1, LANES) => {
+                                        load_steps::<T, S, true, true>(simd, planes, at + place, 1, count)
+                                    }
+                                    (1, _) => {
+                                        load_steps::<T, S, false, true>(simd, planes, at + place, 1, count)
+                                    }
+                                    _ => load_steps::<T, S, false, false>(
+                                        simd,
+                                        planes,
+                                        at + place,
+                                        step,
+                                        count,
+                                    ),
+                                }
+                            };
+                            *lanes = x.mul_add(gradient, *lanes);
                         }
                     }
                 }
