@@ -1,10 +1,15 @@
 //! Two-dimensional convolution (cross-correlation, as the field calls it) and its two gradients.
 //!
 //! All three are matrix products whose B is never written out. With each channel of one image padded by zeros, the
-//! element that tap (channel, ky, kx) sees at output pixel (y, x) lies at `tap offset + pixel offset`, so a panel of B
-//! is gathered from the padded image just before it is multiplied. The gradient by the input is the convolution of
-//! `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
+//! element that tap (channel, ky, kx) sees at output pixel (y, x) lies at `tap offset + pixel offset`. Where there are
+//! channels enough to fill vectors, they are the lanes and pixels are read where they lie (`direct.rs`); else pixels are
+//! the lanes, and a panel of B is gathered from the padded image just before it is multiplied. The gradient by the input
+//! is the convolution of `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
 
+mod depthwise;
+mod direct;
+
+use crate::elementwise::{Span, functions, map};
 use crate::gemm::{
     Activation, Bias, Panel, Product, Source, TILE_COLUMNS, load, multiply, panel_depth, store,
 };
@@ -12,7 +17,10 @@ use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
+use core::fmt;
 use core::ops::Range;
+use depthwise::{MOST_TAPS, Planes, Weights};
+use direct::{CHANNELS, Finish, Part, ROWS, outputs, pack, packed_len, weight_sums};
 
 /// The shape of a convolution. Inputs are [batch, channels_in, height, width], outputs [batch, channels_out,
 /// out_height, out_width], weights [channels_out, channels_in / groups, kernel height, kernel width].
@@ -110,6 +118,110 @@ impl ConvShape {
         piece * batch / pieces..(piece + 1) * batch / pieces
     }
 
+    fn is_depthwise(&self) -> bool {
+        self.in_group() == 1 && self.out_group() == 1 && self.taps() <= MOST_TAPS
+    }
+
+    /// How [`conv2d_forward`] computes this shape.
+    pub fn forward_method(&self) -> ConvMethod {
+        if self.is_depthwise() {
+            return ConvMethod::Depthwise;
+        }
+        // With few products for each output, turning sixteen channels into planes costs more than it saves.
+        if self.in_group() * self.taps() < 16 {
+            ConvMethod::Panels
+        } else {
+            ConvMethod::for_lanes(self.out_group())
+        }
+    }
+
+    /// How [`conv2d_backward_input`] computes this shape.
+    pub fn backward_input_method(&self) -> ConvMethod {
+        if self.is_depthwise() {
+            return ConvMethod::Depthwise;
+        }
+        let simple = |axis: usize| self.stride[axis] == 1 || self.dilation[axis] == 1;
+        if simple(0) && simple(1) { ConvMethod::for_lanes(self.in_group()) } else { ConvMethod::Panels }
+    }
+
+    /// How [`conv2d_backward_weight`] computes this shape.
+    pub fn backward_weight_method(&self) -> ConvMethod {
+        if self.is_depthwise() {
+            return ConvMethod::Depthwise;
+        }
+        ConvMethod::for_lanes(self.out_group())
+    }
+
+    /// The gradient by the input as convolutions of `dy`: one for each distance of an input pixel from the stride's grid, with
+    /// the taps that reach it, from the last to the first. For [`ConvMethod::Direct`].
+    fn gradient_parts(&self) -> (Window, impl Iterator<Item = Part> + Clone) {
+        let [sy, sx] = self.stride;
+        let part = |py: usize, px: usize| {
+            let phase = [py, px];
+            let len = [self.height, self.width];
+            let mut part = Part {
+                first: phase,
+                step: self.stride,
+                count: [0; 2],
+                corner: [0; 2],
+                stride: [1; 2],
+                tap: [0; 2],
+                taps: [0; 2],
+                dilation: [1; 2],
+            };
+            for axis in 0..2 {
+                let (stride, kernel, padding) = (self.stride[axis], self.kernel[axis], self.padding[axis]);
+                part.count[axis] = len[axis].saturating_sub(phase[axis]).div_ceil(stride);
+                part.dilation[axis] = self.dilation[axis];
+                // The first tap that reaches this pixel, and the output that it comes from.
+                part.tap[axis] = (phase[axis] + padding) % stride;
+                part.taps[axis] = kernel.saturating_sub(part.tap[axis]).div_ceil(stride);
+                // The last tap's output, behind the zeros.
+                let reach = part.taps[axis].saturating_sub(1) * self.dilation[axis];
+                part.corner[axis] = (phase[axis] + padding) / stride + self.zeros(axis) - reach;
+            }
+            part
+        };
+        let parts = (0..sy).flat_map(move |py| (0..sx).map(move |px| part(py, px)));
+        let out = [self.out_height(), self.out_width()];
+        let padded = [0, 1].map(|axis| {
+            // The farthest output that a tap sees.
+            let last = ([self.height, self.width][axis] + self.padding[axis]).div_ceil(self.stride[axis]);
+            self.zeros(axis) + last.max(out[axis])
+        });
+        let window = Window {
+            channels: self.out_group(),
+            source: out,
+            spread: [1; 2],
+            before: [0, 1].map(|axis| self.zeros(axis) as isize),
+            padded,
+            kernel: self.kernel,
+            dilation: self.dilation,
+            step: [1; 2],
+            out_width: self.width,
+        };
+        (window, parts)
+    }
+
+    /// Zeros before the outputs when the gradient by the input reads them.
+    fn zeros(&self, axis: usize) -> usize {
+        self.dilation[axis] * (self.kernel[axis] - 1) / self.stride[axis]
+    }
+
+    /// All outputs and all taps.
+    fn whole(&self) -> Part {
+        Part {
+            first: [0; 2],
+            step: [1; 2],
+            count: [self.out_height(), self.out_width()],
+            corner: [0; 2],
+            stride: self.stride,
+            tap: [0; 2],
+            taps: self.kernel,
+            dilation: self.dilation,
+        }
+    }
+
     /// What forward and the gradient by the weights see of one group of an input image.
     fn input_window(&self) -> Window {
         Window {
@@ -140,6 +252,38 @@ impl ConvShape {
             step: [1, 1],
             out_width: self.width,
         }
+    }
+}
+
+/// How a convolution or one of its gradients is computed: a function of the shape alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConvMethod {
+    /// Lanes are channels of the output; pixels are read where they lie.
+    Direct,
+    /// Lanes are pixels, copied panel by panel to where a matrix product reads them.
+    Panels,
+    /// One channel for each group: lanes are the pixels of a row, read where they lie.
+    Depthwise,
+}
+
+impl ConvMethod {
+    /// By the number of channels that would be lanes: if at least three of four lanes are used.
+    fn for_lanes(channels: usize) -> ConvMethod {
+        if 4 * channels >= 3 * channels.next_multiple_of(LANES) {
+            ConvMethod::Direct
+        } else {
+            ConvMethod::Panels
+        }
+    }
+}
+
+impl fmt::Display for ConvMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConvMethod::Direct => "direct",
+            ConvMethod::Panels => "panels",
+            ConvMethod::Depthwise => "depthwise",
+        })
     }
 }
 
@@ -174,17 +318,33 @@ impl Window {
         self.source == self.padded && self.spread == [1, 1] && self.before == [0, 0]
     }
 
-    /// Elements of scratch for the padded planes.
-    fn scratch(&self) -> usize {
-        if self.is_plain() { 0 } else { self.channels * self.padded[0] * self.padded[1] }
+    /// Elements from one padded plane to the next. Planes a multiple of 512 bytes apart would fall into a few sets of the
+    /// cache.
+    fn plane(&self) -> usize {
+        let area = self.padded[0] * self.padded[1];
+        if !self.is_plain() && area.is_multiple_of(128) { area + 2 * LANES } else { area }
     }
 
-    /// The padded planes: those of `x`, or copied to `scratch`.
-    fn expand<'a, T: Element>(&self, x: &'a [T], scratch: &'a mut [T]) -> &'a [T] {
+    /// Elements of scratch for the padded planes.
+    fn scratch(&self) -> usize {
+        if self.is_plain() { 0 } else { self.channels * self.plane() }
+    }
+
+    /// The padded planes: those of `x`, or copied to `scratch`, whose zeros are written only if it is not `used` already.
+    #[inline(always)]
+    fn expand<'a, T: Element, S: Simd>(
+        &self,
+        simd: S,
+        x: &'a [T],
+        scratch: &'a mut [T],
+        used: bool,
+    ) -> &'a [T] {
         if self.is_plain() {
             return x;
         }
-        scratch.fill(T::zero());
+        if !used {
+            scratch.fill(T::zero());
+        }
         let [height, width] = self.source;
         if height * width == 0 {
             return scratch;
@@ -198,15 +358,14 @@ impl Window {
         // The pixels of a row that are kept.
         let first = (0..width).find(|x| place(1, *x).is_some()).unwrap_or(width);
         let last = (first..width).find(|x| place(1, *x).is_none()).unwrap_or(width);
-        for (plane, padded) in
-            x.chunks_exact(height * width).zip(scratch.chunks_exact_mut(self.padded[0] * self.padded[1]))
-        {
+        let planes = x.chunks_exact(height * width).zip(scratch.chunks_exact_mut(self.plane()));
+        for (plane, padded) in planes {
             for (y, row) in plane.chunks_exact(width).enumerate() {
                 let (Some(y), Some(x)) = (place(0, y), place(1, first)) else { continue };
                 let padded = &mut padded[y * self.padded[1] + x..];
                 let row = &row[first..last];
                 if self.spread[1] == 1 {
-                    padded[..row.len()].copy_from_slice(row);
+                    copy_row(simd, row, &mut padded[..row.len()]);
                 } else {
                     for (padded, x) in padded.iter_mut().step_by(self.spread[1]).zip(row) {
                         *padded = *x;
@@ -220,10 +379,10 @@ impl Window {
     /// Where the taps from number `first` on lie, seen from the window's corner, in the order (channel, ky, kx).
     #[inline(always)]
     fn taps_from(&self, first: usize) -> impl Iterator<Item = usize> {
-        let [height, width] = self.padded;
+        let (plane, width) = (self.plane(), self.padded[1]);
         let [[rows, columns], [dy, dx]] = [self.kernel, self.dilation];
         let (mut kx, mut ky) = (first % columns, first / columns % rows);
-        let mut at = first / columns / rows * height * width + ky * dy * width + kx * dx;
+        let mut at = first / columns / rows * plane + ky * dy * width + kx * dx;
         // Walking is cheaper than three divisions for each.
         core::iter::from_fn(move || {
             let place = at;
@@ -231,7 +390,7 @@ impl Window {
             if kx == columns {
                 (kx, ky, at) = (0, ky + 1, at + dy * width - columns * dx);
                 if ky == rows {
-                    (ky, at) = (0, at + height * width - rows * dy * width);
+                    (ky, at) = (0, at + plane - rows * dy * width);
                 }
             }
             Some(place)
@@ -257,6 +416,23 @@ impl Window {
     /// Number of taps over all channels.
     fn taps(&self) -> usize {
         self.channels * self.kernel[0] * self.kernel[1]
+    }
+}
+
+/// Copies a row of an image, which is too short to call a function for: whole vectors, of which the last overlaps the one before.
+#[inline(always)]
+fn copy_row<T: Element, S: Simd>(simd: S, from: &[T], to: &mut [T]) {
+    let (eights, _) = from.as_chunks::<LANES>();
+    for (from, to) in eights.iter().zip(to.as_chunks_mut::<LANES>().0) {
+        T::Vector::load(simd, from).store(to);
+    }
+    match (from.last_chunk(), to.last_chunk_mut()) {
+        (Some(from), Some(to)) => T::Vector::load(simd, from).store(to),
+        _ => {
+            for (from, to) in from.iter().zip(to) {
+                *to = *from;
+            }
+        }
     }
 }
 
@@ -480,7 +656,13 @@ fn task_scratch(window: &Window, depth: usize) -> usize {
 /// How many elements of scratch [`conv2d_forward`] needs.
 pub fn conv2d_forward_scratch(shape: &ConvShape) -> usize {
     let window = shape.input_window();
-    shape.pieces() * task_scratch(&window, window.taps())
+    match shape.forward_method() {
+        ConvMethod::Direct => {
+            shape.groups * packed_len(shape.out_group(), window.taps()) + shape.pieces() * window.scratch()
+        }
+        ConvMethod::Panels => shape.pieces() * task_scratch(&window, window.taps()),
+        ConvMethod::Depthwise => shape.pieces() * window.scratch(),
+    }
 }
 
 /// y = activation(x ∗ weight + bias); `bias` has one element per output channel.
@@ -504,13 +686,63 @@ pub fn conv2d_forward<T: Element>(
         scratch.len() >= conv2d_forward_scratch(shape) && bias.is_none_or(|b| b.len() == shape.channels_out),
     );
     let window = shape.input_window();
-    correlate(cx, shape, &window, x, weight, bias, activation, y, false, scratch);
+    if shape.forward_method() != ConvMethod::Direct {
+        return correlate(cx, shape, &window, x, weight, bias, activation, y, false, scratch);
+    }
+    let (kernels, kernels_packed) = (shape.out_group(), packed_len(shape.out_group(), window.taps()));
+    let (packed, scratch) = scratch.split_at_mut(shape.groups * kernels_packed);
+    let taps = window.taps();
+    if taps > 0 && kernels > 0 {
+        let groups = weight.chunks_exact(kernels * taps).zip(packed.chunks_exact_mut(kernels_packed));
+        groups.for_each(|(planes, packed)| run(cx, Pack { planes, len: taps, packed }));
+    }
+    let finish = Finish { bias, relu: activation == Activation::Relu, accumulate: false };
+    let parts = core::iter::once(shape.whole());
+    let size = [shape.out_height(), shape.out_width()];
+    direct(cx, shape, &window, parts, x, packed, finish, y, size, scratch);
+    apply_long(cx, activation, y);
+}
+
+/// The activations that are too long for the end of every tile.
+fn apply_long<T: Element>(cx: &Context<'_>, activation: Activation, y: &mut [T]) {
+    match activation {
+        Activation::Sigmoid => map(cx, functions::Sigmoid, Span::InPlace(y)),
+        Activation::Tanh => map(cx, functions::Tanh, Span::InPlace(y)),
+        Activation::Identity | Activation::Relu => {}
+    }
+}
+
+/// [`pack`] as an algorithm of its own.
+struct Pack<'a, 'b, T> {
+    planes: &'a [T],
+    len: usize,
+    packed: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for Pack<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        pack(simd, self.planes, self.len, self.packed);
+    }
 }
 
 /// How many elements of scratch [`conv2d_backward_input`] needs.
 pub fn conv2d_backward_input_scratch(shape: &ConvShape) -> usize {
-    let window = shape.gradient_window();
-    shape.weight_len() + shape.pieces() * task_scratch(&window, window.taps())
+    match shape.backward_input_method() {
+        ConvMethod::Direct => {
+            let packed = packed_len(shape.in_group(), shape.out_group() * shape.taps());
+            let turned = shape.weight_len() / shape.groups;
+            let (window, _) = shape.gradient_parts();
+            turned + shape.groups * packed + shape.pieces() * window.scratch()
+        }
+        ConvMethod::Panels => {
+            let window = shape.gradient_window();
+            shape.weight_len() + shape.pieces() * task_scratch(&window, window.taps())
+        }
+        ConvMethod::Depthwise => shape.weight_len() + shape.pieces() * shape.gradient_window().scratch(),
+    }
 }
 
 /// The gradient by the input from `dy`; adds to what `dx` holds if `accumulate`.
@@ -529,18 +761,133 @@ pub fn conv2d_backward_input<T: Element>(
         dx.len() == shape.input_len() && weight.len() == shape.weight_len() && dy.len() == shape.output_len(),
     );
     require(scratch.len() >= conv2d_backward_input_scratch(shape));
-    let (turned, scratch) = scratch.split_at_mut(shape.weight_len());
-    // [groups, out, in, taps] becomes [groups, in, out, taps from last to first].
     let (taps, inputs, outputs) = (shape.taps(), shape.in_group(), shape.out_group());
-    for (i, kernel) in weight.chunks_exact(taps).enumerate() {
-        let (group, output, input) = (i / inputs / outputs, i / inputs % outputs, i % inputs);
-        let to = &mut turned[((group * inputs + input) * outputs + output) * taps..][..taps];
-        for (to, weight) in to.iter_mut().rev().zip(kernel) {
-            *to = *weight;
+    if shape.backward_input_method() != ConvMethod::Direct {
+        let (turned, scratch) = scratch.split_at_mut(shape.weight_len());
+        // [groups, out, in, taps] becomes [groups, in, out, taps from last to first].
+        for (i, kernel) in weight.chunks_exact(taps).enumerate() {
+            let (group, output, input) = (i / inputs / outputs, i / inputs % outputs, i % inputs);
+            let to = &mut turned[((group * inputs + input) * outputs + output) * taps..][..taps];
+            for (to, weight) in to.iter_mut().rev().zip(kernel) {
+                *to = *weight;
+            }
+        }
+        let window = shape.gradient_window();
+        return correlate(
+            cx,
+            shape,
+            &window,
+            dy,
+            turned,
+            None,
+            Activation::Identity,
+            dx,
+            accumulate,
+            scratch,
+        );
+    }
+    let group_packed = packed_len(inputs, outputs * taps);
+    let (turned, scratch) = scratch.split_at_mut(inputs * outputs * taps);
+    let (packed, scratch) = scratch.split_at_mut(shape.groups * group_packed);
+    let (window, parts) = shape.gradient_parts();
+    for (group, packed) in packed.chunks_exact_mut(group_packed.max(1)).enumerate() {
+        let weight = &weight[group * inputs * outputs * taps..];
+        let mut rest = packed;
+        for part in parts.clone() {
+            let [rows, columns] = part.taps;
+            let len = outputs * rows * columns;
+            if len == 0 {
+                continue;
+            }
+            // [out, in, ky, kx] becomes [in, out, the part's taps from last to first].
+            for (i, to) in turned[..inputs * len].chunks_exact_mut(columns).enumerate() {
+                let (ky, output, input) = (i % rows, i / rows % outputs, i / rows / outputs);
+                let ky = part.tap[0] + (rows - 1 - ky) * part.step[0];
+                let row = ((output * inputs + input) * shape.kernel[0] + ky) * shape.kernel[1];
+                let kernel = weight[row..][..shape.kernel[1]].iter().skip(part.tap[1]).step_by(part.step[1]);
+                for (to, weight) in to.iter_mut().rev().zip(kernel) {
+                    *to = *weight;
+                }
+            }
+            let (packed, others) = rest.split_at_mut(packed_len(inputs, len));
+            run(cx, Pack { planes: &turned[..inputs * len], len, packed });
+            rest = others;
         }
     }
-    let window = shape.gradient_window();
-    correlate(cx, shape, &window, dy, turned, None, Activation::Identity, dx, accumulate, scratch);
+    let finish = Finish { bias: None, relu: false, accumulate };
+    direct(cx, shape, &window, parts, dy, packed, finish, dx, [shape.height, shape.width], scratch);
+}
+
+/// The outputs of all parts of all images, with packed weights: of each group the parts one after the other. A plane of `y` has
+/// `size`.
+#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
+fn direct<T: Element>(
+    cx: &Context<'_>,
+    shape: &ConvShape,
+    window: &Window,
+    parts: impl Iterator<Item = Part> + Clone + Sync,
+    x: &[T],
+    packed: &[T],
+    finish: Finish<'_, T>,
+    y: &mut [T],
+    size: [usize; 2],
+    scratch: &mut [T],
+) {
+    if y.is_empty() {
+        return;
+    }
+    let (image, len) = (y.len() / shape.batch, window.scratch());
+    let x_image = x.len() / shape.batch;
+    let (y, scratch) = (Parts::new(y), Parts::new(scratch));
+    for_each_task(cx, shape.pieces(), |piece| {
+        let images = shape.images(piece);
+        // SAFETY: pieces have different images and each its own scratch.
+        let (y, scratch) =
+            unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
+        let x = &x[images.start * x_image..images.end * x_image];
+        let groups = shape.groups;
+        run(cx, Direct { window, groups, parts: parts.clone(), x, packed, finish, y, image, size, scratch });
+    });
+}
+
+/// The images of one task of [`direct`].
+struct Direct<'a, 'b, T, P> {
+    window: &'a Window,
+    groups: usize,
+    parts: P,
+    x: &'a [T],
+    packed: &'a [T],
+    finish: Finish<'a, T>,
+    y: &'b mut [T],
+    /// Elements of one image of `y`.
+    image: usize,
+    size: [usize; 2],
+    scratch: &'b mut [T],
+}
+
+impl<T: Element, P: Iterator<Item = Part> + Clone> SimdOp for Direct<'_, '_, T, P> {
+    const FUSES: bool = true;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Direct { window, groups, parts, x, packed, finish, y, image, size, scratch } = self;
+        let group_y = image / groups;
+        let channels = group_y / (size[0] * size[1]);
+        let source = window.channels * window.source[0] * window.source[1];
+        for (i, y) in y.chunks_exact_mut(group_y).enumerate() {
+            let group = i % groups;
+            let planes = window.expand(simd, &x[i * source..][..source], scratch, i > 0);
+            let bias = finish.bias.map(|bias| &bias[group * channels..][..channels]);
+            let finish = Finish { bias, ..finish };
+            let mut packed = &packed[group * (packed.len() / groups)..];
+            for part in parts.clone() {
+                let len = packed_len(channels, window.channels * part.taps[0] * part.taps[1]);
+                outputs(simd, window, &part, planes, &packed[..len], finish, y, size);
+                packed = &packed[len..];
+            }
+        }
+    }
 }
 
 /// The correlation of images, seen through `window`, with `weight`: forward, or backward with turned weights.
@@ -561,15 +908,25 @@ fn correlate<T: Element>(
         return;
     }
     let image = y.len() / shape.batch;
-    let len = task_scratch(window, window.taps());
-    let (y, scratch) = (Parts::new(y), Parts::new(scratch));
+    let depthwise = shape.is_depthwise();
+    let len = if depthwise { window.scratch() } else { task_scratch(window, window.taps()) };
+    let (parts, scratch) = (Parts::new(y), Parts::new(scratch));
     for_each_task(cx, shape.pieces(), |piece| {
         let images = shape.images(piece);
         // SAFETY: pieces have different images and each its own scratch.
-        let (y, scratch) =
-            unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
+        let (y, scratch) = unsafe {
+            (parts.range(images.start * image, images.len() * image), scratch.range(piece * len, len))
+        };
         let x_image = window.channels * shape.groups * window.source[0] * window.source[1];
         let x = &x[images.start * x_image..images.end * x_image];
+        if depthwise {
+            let (channels, relu) = (shape.groups, activation == Activation::Relu);
+            let plane = image / channels;
+            return run(
+                cx,
+                Planes { window, channels, x, weight, bias, relu, accumulate, y, plane, scratch },
+            );
+        }
         run(
             cx,
             Correlate {
@@ -586,6 +943,9 @@ fn correlate<T: Element>(
             },
         );
     });
+    if depthwise {
+        apply_long(cx, activation, y);
+    }
 }
 
 /// The images of one task.
@@ -618,7 +978,7 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
         let (planes, buffer) = self.scratch.split_at_mut(window.scratch());
         for (i, y) in self.y.chunks_exact_mut(rows * pixels).enumerate() {
             let group = i % self.groups;
-            let planes = window.expand(&self.x[i * source..][..source], planes);
+            let planes = window.expand(simd, &self.x[i * source..][..source], planes, i > 0);
             let product = Product {
                 a: &self.weight[group * rows * taps..][..rows * taps],
                 a_strides: [taps, 1],
@@ -638,7 +998,30 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
 
 /// How many elements of scratch [`conv2d_backward_weight`] needs.
 pub fn conv2d_backward_weight_scratch(shape: &ConvShape) -> usize {
-    shape.pieces() * (shape.weight_len() + task_scratch(&shape.input_window(), shape.out_plane()))
+    shape.pieces() * (shape.sums_len() + shape.weight_task_scratch())
+}
+
+impl ConvShape {
+    /// Elements of the sums of a piece of the gradient by the weights.
+    fn sums_len(&self) -> usize {
+        match self.backward_weight_method() {
+            ConvMethod::Direct => {
+                let taps = self.in_group() * self.taps();
+                self.groups * packed_len(self.out_group(), taps.next_multiple_of(ROWS))
+            }
+            ConvMethod::Panels | ConvMethod::Depthwise => self.weight_len(),
+        }
+    }
+
+    /// Elements of scratch of a task of the gradient by the weights, beside its sums.
+    fn weight_task_scratch(&self) -> usize {
+        let window = self.input_window();
+        match self.backward_weight_method() {
+            ConvMethod::Direct => window.scratch() + packed_len(self.out_group(), self.out_plane()),
+            ConvMethod::Panels => task_scratch(&window, self.out_plane()),
+            ConvMethod::Depthwise => window.scratch(),
+        }
+    }
 }
 
 /// The gradient by the weights from `x` and `dy`; adds to what `dw` holds if `accumulate`.
@@ -656,25 +1039,102 @@ pub fn conv2d_backward_weight<T: Element>(
 ) {
     require(x.len() == shape.input_len() && dw.len() == shape.weight_len() && dy.len() == shape.output_len());
     require(scratch.len() >= conv2d_backward_weight_scratch(shape));
-    let (window, pieces, weights) = (shape.input_window(), shape.pieces(), shape.weight_len());
-    let (sums, scratch) = scratch.split_at_mut(pieces * weights);
-    let len = task_scratch(&window, shape.out_plane());
-    if weights == 0 {
+    let (window, pieces, sums_len) = (shape.input_window(), shape.pieces(), shape.sums_len());
+    let (sums, scratch) = scratch.split_at_mut(pieces * sums_len);
+    let len = shape.weight_task_scratch();
+    if dw.is_empty() {
+        return;
+    }
+    if shape.batch == 0 {
+        if !accumulate {
+            dw.fill(T::zero());
+        }
         return;
     }
     let tasks = Parts::new(scratch);
-    for_each_chunk(cx, sums, weights, |piece, sum| {
+    for_each_chunk(cx, sums, sums_len, |piece, sum| {
         // SAFETY: each piece has its own scratch.
         let scratch = unsafe { tasks.range(piece * len, len) };
-        run(cx, WeightGradient { shape, window: &window, x, dy, images: shape.images(piece), sum, scratch });
-    });
-    for_each_chunk(cx, dw, GRAIN, |chunk, dw| {
-        for (i, dw) in dw.iter_mut().enumerate() {
-            let at = chunk * GRAIN + i;
-            let start = if accumulate { *dw } else { T::zero() };
-            *dw = (0..pieces).fold(start, |sum, piece| sum + sums[piece * weights + at]);
+        let images = shape.images(piece);
+        let window = &window;
+        match shape.backward_weight_method() {
+            ConvMethod::Direct => {
+                run(cx, DirectWeightGradient { shape, window, x, dy, images, sum, scratch })
+            }
+            ConvMethod::Panels => run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
+            ConvMethod::Depthwise => {
+                let (x_image, image, plane) =
+                    (x.len() / shape.batch, dy.len() / shape.batch, shape.out_plane());
+                let (x, dy) = (
+                    &x[images.start * x_image..images.end * x_image],
+                    &dy[images.start * image..images.end * image],
+                );
+                // Without outputs there are no products.
+                run(cx, Weights { window, x, dy, plane: plane.max(1), sums: sum, scratch });
+            }
         }
     });
+    // The sums of all pieces into those of the first.
+    let (sum, others) = sums.split_at_mut(sums_len);
+    for_each_chunk(cx, sum, GRAIN / MOST_PIECES, |chunk, sum| {
+        for other in others.chunks_exact(sums_len) {
+            for (sum, other) in sum.iter_mut().zip(&other[chunk * (GRAIN / MOST_PIECES)..]) {
+                *sum += *other;
+            }
+        }
+    });
+    let give = |dw: &mut T, sum: T| *dw = if accumulate { *dw + sum } else { sum };
+    if shape.backward_weight_method() != ConvMethod::Direct {
+        dw.iter_mut().zip(sum).for_each(|(dw, sum)| give(dw, *sum));
+        return;
+    }
+    // [groups, sixteens, taps, 16] becomes [groups, out, taps].
+    let (taps, outputs) = (window.taps(), shape.out_group());
+    let sixteen = taps.next_multiple_of(ROWS) * CHANNELS;
+    for (i, dw) in dw.chunks_exact_mut(taps).enumerate() {
+        let (group, output) = (i / outputs, i % outputs);
+        let start = (group * outputs.div_ceil(CHANNELS) + output / CHANNELS) * sixteen + output % CHANNELS;
+        for (dw, sum) in dw.iter_mut().zip(sum[start..].iter().step_by(CHANNELS)) {
+            give(dw, *sum);
+        }
+    }
+}
+
+/// The sum over the images of one piece, as [`weight_sums`] leaves it.
+struct DirectWeightGradient<'a, 'b, T> {
+    shape: &'a ConvShape,
+    window: &'a Window,
+    x: &'a [T],
+    dy: &'a [T],
+    images: Range<usize>,
+    sum: &'b mut [T],
+    scratch: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
+    const FUSES: bool = true;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let DirectWeightGradient { shape, window, x, dy, images, sum, scratch } = self;
+        let (channels, pixels) = (shape.out_group(), shape.out_plane());
+        let source = window.channels * window.source[0] * window.source[1];
+        let (planes, packed) = scratch.split_at_mut(window.scratch());
+        sum.fill(T::zero());
+        if pixels == 0 {
+            return;
+        }
+        for image in images.clone() {
+            for (group, sum) in sum.chunks_exact_mut(sum.len() / shape.groups).enumerate() {
+                let i = image * shape.groups + group;
+                let planes =
+                    window.expand(simd, &x[i * source..][..source], planes, i > images.start * shape.groups);
+                pack(simd, &dy[i * channels * pixels..][..channels * pixels], pixels, packed);
+                weight_sums(simd, window, shape.out_height(), channels, planes, packed, sum);
+            }
+        }
+    }
 }
 
 /// The sum over the images of one piece.
@@ -705,7 +1165,8 @@ impl<T: Element> SimdOp for WeightGradient<'_, '_, T> {
         for image in images.clone() {
             for (group, sum) in sum.chunks_exact_mut(rows * taps).enumerate() {
                 let i = image * shape.groups + group;
-                let planes = window.expand(&x[i * source..][..source], planes);
+                let used = i > images.start * shape.groups;
+                let planes = window.expand(simd, &x[i * source..][..source], planes, used);
                 let product = Product {
                     a: &dy[i * rows * pixels..][..rows * pixels],
                     a_strides: [pixels, 1],

@@ -429,7 +429,7 @@ impl<T: Element> Product<'_, T> {
 }
 
 /// Whether a row of a tile is two vectors: twelve sums, on a machine with 16 registers of eight `f32`.
-const fn is_wide<T, S: Simd>() -> bool {
+pub(crate) const fn is_wide<T, S: Simd>() -> bool {
     S::ACCUMULATORS * size_of::<f32>() >= 12 * size_of::<T>()
 }
 

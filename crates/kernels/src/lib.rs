@@ -39,12 +39,13 @@ pub mod parallel;
 mod plain;
 mod pool;
 mod reduce;
+mod rows;
 pub mod simd;
 mod softmax;
 mod strided;
 
 pub use conv::{
-    ConvShape, conv2d_backward_input, conv2d_backward_input_scratch, conv2d_backward_weight,
+    ConvMethod, ConvShape, conv2d_backward_input, conv2d_backward_input_scratch, conv2d_backward_weight,
     conv2d_backward_weight_scratch, conv2d_forward, conv2d_forward_scratch,
 };
 pub use dropout::dropout;

@@ -1,9 +1,10 @@
 //! Max and average pooling over two axes.
 
 use crate::conv::out_len;
+use crate::gemm::{load, store};
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::require;
-use crate::simd::{Element, Simd, SimdOp, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
 use core::ops::Range;
 
@@ -115,13 +116,13 @@ struct Argmax<'a, 'b, T> {
 impl<T: Element> SimdOp for Argmax<'_, '_, T> {
     type Output = ();
 
-    /// Plain loops over outputs, tap by tap, that compilers turn into vectors.
+    /// Plain loops over outputs, tap by tap, that compilers turn into vectors; but for quads.
     #[inline(always)]
-    fn eval<S: Simd>(self, _: S) {
+    fn eval<S: Simd>(self, simd: S) {
         let Argmax { shape, x, index } = self;
         let (plane, out_width) = (shape.height * shape.width, shape.out_width());
         if let Some(quads) = shape.quads() {
-            return quads.argmax(x, index);
+            return quads.for_each(simd, x.len() / plane, true, QuadArgmax { x, index });
         }
         let planes = x.chunks_exact(plane).zip(index.chunks_exact_mut(shape.out_height() * out_width));
         for (x, index) in planes {
@@ -135,8 +136,7 @@ impl<T: Element> SimdOp for Argmax<'_, '_, T> {
     }
 }
 
-/// Windows of 2×2 side by side, which most networks pool by: each row of outputs is a plain loop over two rows of pairs,
-/// which compilers turn into vectors.
+/// Windows of 2×2 side by side, which most networks pool by: eight of them are two vectors above and two below.
 #[derive(Clone, Copy)]
 struct Quads {
     /// Height and width of the input and of the output.
@@ -153,29 +153,170 @@ impl PoolShape {
     }
 }
 
-impl Quads {
-    /// The input's rows above and below each row of outputs, as pairs.
-    #[inline(always)]
-    fn rows<'a, T>(self, x: &'a [T]) -> impl Iterator<Item = [&'a [[T; 2]]; 2]> {
-        let [height, width] = self.plane;
-        let pairs = move |row: &'a [T]| &row.as_chunks::<2>().0[..self.out[1]];
-        x.chunks_exact(height * width).flat_map(move |plane| {
-            plane.chunks_exact(2 * width).map(move |rows| [pairs(&rows[..width]), pairs(&rows[width..])])
-        })
-    }
+/// What to do with quads: eight at a time or, unless `WHOLE`, fewer; of the output's and the input's places in their planes.
+trait QuadFn<T: Element> {
+    fn eight<S: Simd, const WHOLE: bool>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize);
+}
 
+impl Quads {
+    /// Calls `f` for all outputs of so many planes; for some of them twice, if that does no harm.
     #[inline(always)]
-    fn argmax<T: Element>(self, x: &[T], index: &mut [u8]) {
-        for (index, [upper, lower]) in index.chunks_exact_mut(self.out[1]).zip(self.rows(x)) {
-            for ((index, upper), lower) in index.iter_mut().zip(upper).zip(lower) {
-                let mut best = upper[0];
-                let mut taken = 0;
-                for (tap, x) in [(1, upper[1]), (2, lower[0]), (3, lower[1])] {
-                    let take = (x > best) | (x.is_nan() & !best.is_nan());
-                    best = if take { x } else { best };
-                    taken = if take { tap } else { taken };
+    fn for_each<T: Element, S: Simd>(self, simd: S, planes: usize, twice: bool, mut f: impl QuadFn<T>) {
+        let ([height, width], [out_height, out_width]) = (self.plane, self.out);
+        for plane in 0..planes {
+            for out_y in 0..out_height {
+                let out = (plane * out_height + out_y) * out_width;
+                let upper = (plane * height + 2 * out_y) * width;
+                let mut x = 0;
+                while x < out_width {
+                    if twice && out_width > LANES {
+                        x = x.min(out_width - LANES);
+                    }
+                    if out_width - x >= LANES {
+                        f.eight::<S, true>(
+                            simd,
+                            out + x..out + x + LANES,
+                            upper + 2 * x,
+                            upper + width + 2 * x,
+                        );
+                    } else {
+                        f.eight::<S, false>(
+                            simd,
+                            out + x..out + out_width,
+                            upper + 2 * x,
+                            upper + width + 2 * x,
+                        );
+                    }
+                    x += LANES;
                 }
-                *index = taken;
+            }
+        }
+    }
+}
+
+/// The left and the right elements of up to eight pairs.
+#[inline(always)]
+fn load_pairs<T: Element, S: Simd>(simd: S, from: &[T], at: usize, count: usize) -> [T::Vector<S>; 2] {
+    let pairs = &from[at..at + 2 * count];
+    let (first, second) = match pairs.first_chunk::<{ 2 * LANES }>() {
+        Some(whole) => {
+            let halves = whole.as_chunks::<LANES>().0;
+            (T::Vector::load(simd, &halves[0]), T::Vector::load(simd, &halves[1]))
+        }
+        None => {
+            let (first, second) = pairs.split_at(LANES.min(pairs.len()));
+            (load::<T, S>(simd, first), load::<T, S>(simd, second))
+        }
+    };
+    let (left, right) = first.unzip(second, simd);
+    [left, right]
+}
+
+/// Indices as lanes that can be compared and blended, not computed with.
+#[inline(always)]
+fn load_taps<T: Element, S: Simd>(simd: S, from: &[u8]) -> T::Vector<S> {
+    // The bytes of a short row are read one by one: what is written in bytes and read as a whole waits for memory.
+    let Some(taps) = from.first_chunk::<LANES>() else {
+        let mut lanes = [T::zero(); LANES];
+        for (lane, tap) in lanes.iter_mut().zip(from) {
+            *lane = T::from_word(u32::from(*tap));
+        }
+        return T::Vector::load(simd, &lanes);
+    };
+    let mut lanes = [T::zero(); LANES];
+    for (lane, tap) in lanes.iter_mut().zip(taps) {
+        *lane = T::from_word(u32::from(*tap));
+    }
+    T::Vector::load(simd, &lanes)
+}
+
+/// The index as a lane.
+#[inline(always)]
+fn tap<T: Element, S: Simd>(simd: S, tap: u32) -> T::Vector<S> {
+    T::Vector::splat(simd, T::from_word(tap))
+}
+
+/// [`max_pool_argmax`] of quads: the winners of two pairs, and of them the winner. The earlier one yields to a greater one, and to
+/// NaN unless it is NaN itself.
+struct QuadArgmax<'a, 'b, T> {
+    x: &'a [T],
+    index: &'b mut [u8],
+}
+
+impl<T: Element> QuadFn<T> for QuadArgmax<'_, '_, T> {
+    #[inline(always)]
+    fn eight<S: Simd, const WHOLE: bool>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
+        let count = if WHOLE { LANES } else { out.len() };
+        let [a, b] = load_pairs::<T, S>(simd, self.x, upper, count);
+        let [c, d] = load_pairs::<T, S>(simd, self.x, lower, count);
+        let above = winner::<T, S>(a, b, a, b);
+        let above_tap = winner::<T, S>(a, b, tap::<T, S>(simd, 0), tap::<T, S>(simd, 1));
+        let below = winner::<T, S>(c, d, c, d);
+        let below_tap = winner::<T, S>(c, d, tap::<T, S>(simd, 2), tap::<T, S>(simd, 3));
+        let taken = winner::<T, S>(above, below, above_tap, below_tap).to_array();
+        for (to, tap) in self.index[out].iter_mut().take(count).zip(taken) {
+            *to = tap.to_word() as u8;
+        }
+    }
+}
+
+/// Of two values for the earlier and the later element, that of the one that is taken.
+#[inline(always)]
+fn winner<T: Element, S: Simd>(
+    earlier: T::Vector<S>,
+    later: T::Vector<S>,
+    of_earlier: T::Vector<S>,
+    of_later: T::Vector<S>,
+) -> T::Vector<S> {
+    earlier.if_nan(of_earlier, later.if_less_equal(earlier, of_earlier, of_later))
+}
+
+/// [`max_pool_select`] of quads.
+struct QuadSelect<'a, 'b, T> {
+    x: &'a [T],
+    index: &'a [u8],
+    y: &'b mut [T],
+}
+
+impl<T: Element> QuadFn<T> for QuadSelect<'_, '_, T> {
+    #[inline(always)]
+    fn eight<S: Simd, const WHOLE: bool>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
+        let count = if WHOLE { LANES } else { out.len() };
+        let taken = load_taps::<T, S>(simd, &self.index[out.clone()]);
+        let [a, b] = load_pairs::<T, S>(simd, self.x, upper, count);
+        let [c, d] = load_pairs::<T, S>(simd, self.x, lower, count);
+        // An index beyond the window names its last element.
+        let y = taken.if_equal(tap::<T, S>(simd, 2), c, d);
+        let y = taken.if_equal(tap::<T, S>(simd, 1), b, y);
+        let y = taken.if_equal(tap::<T, S>(simd, 0), a, y);
+        store(y, &mut self.y[out]);
+    }
+}
+
+/// [`max_pool_scatter`] of quads.
+struct QuadScatter<'a, 'b, T> {
+    dy: &'a [T],
+    index: &'a [u8],
+    dx: &'b mut [T],
+    accumulate: bool,
+}
+
+impl<T: Element> QuadFn<T> for QuadScatter<'_, '_, T> {
+    #[inline(always)]
+    fn eight<S: Simd, const WHOLE: bool>(&mut self, simd: S, out: Range<usize>, upper: usize, lower: usize) {
+        let count = if WHOLE { LANES } else { out.len() };
+        let taken = load_taps::<T, S>(simd, &self.index[out.clone()]);
+        let dy = load::<T, S>(simd, &self.dy[out]);
+        let zero = T::Vector::splat(simd, T::zero());
+        let a = taken.if_equal(tap::<T, S>(simd, 0), dy, zero);
+        let b = taken.if_equal(tap::<T, S>(simd, 1), dy, zero);
+        let c = taken.if_equal(tap::<T, S>(simd, 2), dy, zero);
+        let d = taken.if_less_equal(tap::<T, S>(simd, 2), zero, dy);
+        for (at, (left, right)) in [(upper, a.zip(b, simd)), (lower, c.zip(d, simd))] {
+            let (first, second) = self.dx[at..at + 2 * count].split_at_mut(LANES.min(2 * count));
+            for (part, new) in [(first, left), (second, right)] {
+                let new = if self.accumulate { load::<T, S>(simd, part) + new } else { new };
+                store(new, part);
             }
         }
     }
@@ -193,16 +334,10 @@ impl<T: Element> SimdOp for Select<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<S: Simd>(self, _: S) {
-        let width = self.quads.out[1];
-        let outputs = self.y.chunks_exact_mut(width).zip(self.index.chunks_exact(width));
-        for ((y, index), [upper, lower]) in outputs.zip(self.quads.rows(self.x)) {
-            for (((y, index), upper), lower) in y.iter_mut().zip(index).zip(upper).zip(lower) {
-                let above = if *index == 0 { upper[0] } else { upper[1] };
-                let below = if *index == 2 { lower[0] } else { lower[1] };
-                *y = if *index < 2 { above } else { below };
-            }
-        }
+    fn eval<S: Simd>(self, simd: S) {
+        let Select { quads, x, index, y } = self;
+        let planes = x.len() / (quads.plane[0] * quads.plane[1]);
+        quads.for_each(simd, planes, true, QuadSelect { x, index, y });
     }
 }
 
@@ -219,32 +354,14 @@ impl<T: Element> SimdOp for Scatter<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<S: Simd>(self, _: S) {
+    fn eval<S: Simd>(self, simd: S) {
         let Scatter { quads, dy, index, dx, accumulate } = self;
-        let ([height, width], [out_height, out_width]) = (quads.plane, quads.out);
         // What no window covers: the last row and column of odd planes.
-        if !accumulate && [height, width] != [2 * out_height, 2 * out_width] {
+        if !accumulate && quads.plane != quads.out.map(|len| 2 * len) {
             dx.fill(T::zero());
         }
-        let mut inputs = dy.chunks_exact(out_width).zip(index.chunks_exact(out_width));
-        for plane in dx.chunks_exact_mut(height * width) {
-            for (rows, (dy, index)) in plane.chunks_exact_mut(2 * width).zip(&mut inputs) {
-                let (upper, lower) = rows.split_at_mut(width);
-                let pairs = upper.as_chunks_mut::<2>().0.iter_mut().zip(lower.as_chunks_mut::<2>().0);
-                for ((dy, index), (upper, lower)) in dy.iter().zip(index).zip(pairs) {
-                    let zero = T::zero();
-                    let tap = *index;
-                    let above = [if tap == 0 { *dy } else { zero }, if tap == 1 { *dy } else { zero }];
-                    let below = [if tap == 2 { *dy } else { zero }, if tap > 2 { *dy } else { zero }];
-                    if accumulate {
-                        *upper = [upper[0] + above[0], upper[1] + above[1]];
-                        *lower = [lower[0] + below[0], lower[1] + below[1]];
-                    } else {
-                        (*upper, *lower) = (above, below);
-                    }
-                }
-            }
-        }
+        let planes = dx.len() / (quads.plane[0] * quads.plane[1]);
+        quads.for_each(simd, planes, !accumulate, QuadScatter { dy, index, dx, accumulate });
     }
 }
 

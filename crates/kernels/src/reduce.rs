@@ -2,6 +2,7 @@
 
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
+use crate::rows::{SHORT, fold, load_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
 
@@ -22,6 +23,8 @@ pub enum Reduce {
 
 /// An associative way to join two numbers, and what it starts from.
 pub(crate) trait Join<T: Element>: Copy + Sync {
+    /// Whether the order makes no difference, not even to the last bit: then several joins can be under way.
+    const ANY_ORDER: bool = false;
     fn start(self) -> T;
     fn join<S: Simd>(self, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S>;
     fn join_one(self, a: T, b: T) -> T;
@@ -65,6 +68,7 @@ impl<T: Element> Join<T> for Product {
 }
 
 impl<T: Element> Join<T> for Max {
+    const ANY_ORDER: bool = true;
     fn start(self) -> T {
         T::neg_infinity()
     }
@@ -79,6 +83,7 @@ impl<T: Element> Join<T> for Max {
 }
 
 impl<T: Element> Join<T> for Min {
+    const ANY_ORDER: bool = true;
     fn start(self) -> T {
         T::infinity()
     }
@@ -146,6 +151,12 @@ impl<T: Element> Axis<'_, T> {
         } else if inner == 1 {
             // Whole rows per task. A long row is cut as it is when it is alone: the pieces depend on n only.
             let rows = (GRAIN / n.max(1)).max(1);
+            if (1..=SHORT).contains(&n) {
+                return for_each_chunk(cx, out, rows, |index, out| {
+                    let x = &x[index * rows * n..][..out.len() * n];
+                    run(cx, ShortRows { x, n, join, out, finish });
+                });
+            }
             for_each_chunk(cx, out, rows, |index, out| {
                 let inline = Context { executor: &bantam_core::Inline, ..*cx };
                 for (i, out) in out.iter_mut().enumerate() {
@@ -195,6 +206,33 @@ fn pieces<T: Element>(
     results.iter().fold(join.start(), |a, b| join.join_one(a, *b))
 }
 
+/// Rows of at most [`SHORT`] elements.
+struct ShortRows<'a, 'b, T, J, F> {
+    x: &'a [T],
+    n: usize,
+    join: J,
+    out: &'b mut [T],
+    finish: F,
+}
+
+impl<T: Element, J: Join<T>, F: Fn(T, &mut T)> SimdOp for ShortRows<'_, '_, T, J, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let ShortRows { x, n, join, out, finish } = self;
+        let start = T::Vector::splat(simd, join.start());
+        let mut columns = [start; SHORT];
+        for (i, out) in out.chunks_mut(LANES).enumerate() {
+            load_rows(simd, x, n, i * LANES, &mut columns);
+            let values = fold::<T, S>(&columns[..n], start, |a, b| join.join::<S>(a, b));
+            for (out, value) in out.iter_mut().zip(values.to_array()) {
+                finish(value, out);
+            }
+        }
+    }
+}
+
 struct Row<'a, T, J> {
     x: &'a [T],
     join: J,
@@ -211,7 +249,7 @@ impl<T: Element, J: Join<T>> SimdOp for Row<'_, T, J> {
 
 /// Joins the elements of a row on the calling thread: element i in lane i mod 8, and the lanes by their tree.
 #[inline(always)]
-pub(crate) fn fold_row<T: Element, S: Simd>(simd: S, x: &[T], join: impl Join<T>) -> T {
+pub(crate) fn fold_row<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: J) -> T {
     if simd.single().is_some() {
         let mut lanes = [join.start(); LANES];
         for (i, x) in x.iter().enumerate() {
@@ -219,8 +257,20 @@ pub(crate) fn fold_row<T: Element, S: Simd>(simd: S, x: &[T], join: impl Join<T>
         }
         return T::Vector::load(simd, &lanes).tree(|a, b| join.join_one(a, b));
     }
-    let (chunks, tail) = x.as_chunks::<LANES>();
+    let (mut chunks, tail) = x.as_chunks::<LANES>();
     let mut lanes = T::Vector::splat(simd, join.start());
+    if J::ANY_ORDER {
+        let (fours, rest) = chunks.as_chunks::<4>();
+        let mut four = [lanes; 4];
+        for x in fours {
+            for (lanes, x) in four.iter_mut().zip(x) {
+                *lanes = join.join::<S>(*lanes, T::Vector::load(simd, x));
+            }
+        }
+        let [a, b, c, d] = four;
+        lanes = join.join::<S>(join.join::<S>(a, b), join.join::<S>(c, d));
+        chunks = rest;
+    }
     for x in chunks {
         lanes = join.join::<S>(lanes, T::Vector::load(simd, x));
     }

@@ -3,8 +3,9 @@
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
 use crate::elementwise::{MapFn, Span, ZipFn, map_one, map_slice, map_slice_in_place, zip_slices};
 use crate::parallel::{GRAIN, for_each_chunk};
-use crate::reduce::{Max, Sum, fold_row};
+use crate::reduce::{Join, Max, Sum, fold_row};
 use crate::require;
+use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
 
@@ -43,19 +44,66 @@ impl<T: Element> SimdOp for SoftmaxOp<'_, T> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let columns = self.columns.max(1);
-        match self.span {
-            Span::Separate(x, y) => {
+        let SoftmaxOp { columns, span, logarithm } = self;
+        if columns == 0 {
+            return;
+        }
+        let y = match span {
+            Span::Separate(x, y) if columns > SHORT => {
                 for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
                     y.copy_from_slice(x);
-                    softmax_row(simd, y, self.logarithm);
+                    softmax_row(simd, y, logarithm);
+                }
+                return;
+            }
+            Span::Separate(x, y) => {
+                y.copy_from_slice(x);
+                y
+            }
+            Span::InPlace(y) => y,
+        };
+        if columns > SHORT {
+            y.chunks_exact_mut(columns).for_each(|y| softmax_row(simd, y, logarithm));
+            return;
+        }
+        let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
+        for row in (0..y.len() / columns).step_by(LANES) {
+            load_rows(simd, y, columns, row, &mut block);
+            if logarithm {
+                let (max, sum) = sums_of_exp::<T, S>(simd, &block, columns, None);
+                let shift = max + T::ln_lanes(simd, sum);
+                for x in &mut block[..columns] {
+                    *x = *x - shift;
+                }
+            } else {
+                let mut exponentials = block;
+                let (_, sum) = sums_of_exp::<T, S>(simd, &block, columns, Some(&mut exponentials));
+                for (x, exponential) in block.iter_mut().zip(exponentials).take(columns) {
+                    *x = exponential / sum;
                 }
             }
-            Span::InPlace(y) => {
-                y.chunks_exact_mut(columns).for_each(|y| softmax_row(simd, y, self.logarithm))
-            }
+            store_rows(simd, &block, columns, row, y);
         }
     }
+}
+
+/// Of eight short rows: the greatest element and Σ e^(x − max); the exponentials too if there is a place for them.
+#[inline(always)]
+fn sums_of_exp<T: Element, S: Simd>(
+    simd: S,
+    block: &Columns<T, S>,
+    columns: usize,
+    to: Option<&mut Columns<T, S>>,
+) -> (T::Vector<S>, T::Vector<S>) {
+    let start = T::Vector::splat(simd, T::neg_infinity());
+    let max = fold::<T, S>(&block[..columns], start, |a, b| Join::<T>::join::<S>(Max, a, b));
+    let mut own = [start; SHORT];
+    let exponentials = to.unwrap_or(&mut own);
+    for (to, x) in exponentials.iter_mut().zip(&block[..columns]) {
+        *to = T::exp_lanes(simd, *x - max);
+    }
+    let zero = T::Vector::splat(simd, T::zero());
+    (max, fold::<T, S>(&exponentials[..columns], zero, |a, b| a + b))
 }
 
 #[inline(always)]
@@ -256,6 +304,20 @@ impl<T: Element> SimdOp for CrossEntropyOp<'_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> T {
         let mut total = T::zero();
+        if (1..=SHORT).contains(&self.columns) {
+            let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
+            for (i, labels) in self.labels.chunks(LANES).enumerate() {
+                load_rows(simd, self.logits, self.columns, i * LANES, &mut block);
+                let (max, sum) = sums_of_exp::<T, S>(simd, &block, self.columns, None);
+                let (max, logarithm) = (max.to_array(), T::ln_lanes(simd, sum).to_array());
+                for (lane, &label) in labels.iter().enumerate() {
+                    let logits = &self.logits[(i * LANES + lane) * self.columns..][..self.columns];
+                    let loss = |&x: &T| (max[lane] - x) + logarithm[lane];
+                    total += logits.get(label as usize).map_or(T::nan(), loss);
+                }
+            }
+            return total;
+        }
         for (row, &label) in self.labels.iter().enumerate() {
             let logits = &self.logits[row * self.columns..][..self.columns];
             let max = fold_row(simd, logits, Max);
@@ -305,6 +367,26 @@ impl<T: Element> SimdOp for CrossEntropyBackwardOp<'_, '_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let CrossEntropyBackwardOp { columns, logits, labels, scale, out } = self;
+        if columns <= SHORT {
+            let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
+            for row in (0..labels.len()).step_by(LANES) {
+                load_rows(simd, logits, columns, row, &mut block);
+                let mut exponentials = block;
+                let (_, sum) = sums_of_exp::<T, S>(simd, &block, columns, Some(&mut exponentials));
+                let share = T::Vector::splat(simd, scale) / sum;
+                for exponential in &mut exponentials[..columns] {
+                    *exponential = *exponential * share;
+                }
+                store_rows(simd, &exponentials, columns, row, out);
+            }
+            for (out, &label) in out.chunks_exact_mut(columns).zip(labels) {
+                match out.get_mut(label as usize) {
+                    Some(x) => *x -= scale,
+                    None => out.fill(T::nan()),
+                }
+            }
+            return;
+        }
         let rows = logits.chunks_exact(columns).zip(out.chunks_exact_mut(columns));
         for ((logits, out), &label) in rows.zip(labels) {
             map_slice(simd, ExpOfDifference(fold_row(simd, logits, Max)), logits, out);

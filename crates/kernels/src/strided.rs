@@ -1,9 +1,10 @@
 //! Moving data: strided copies and their transposes, rows by index, fill, copy and axpy.
 
 use crate::elementwise::Span;
-use crate::parallel::{GRAIN, for_each_chunk};
+use crate::gemm::{load, store};
+use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::{Element, dispatch};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch, run};
 use bantam_core::{Context, MAX_RANK};
 use core::ops::Range;
 
@@ -128,6 +129,12 @@ pub fn copy_strided<T: Element>(
     require(shape.len() == strides.len() && shape.len() <= MAX_RANK && out.len() == shape.iter().product());
     let walk = Walk { shape, strides, offset };
     let (len, stride) = walk.row();
+    if stride > 1 && len >= LANES && strides.iter().all(|stride| *stride >= 0) {
+        let neighbours = |axis: &usize| strides[*axis] == 1 && shape[*axis] >= LANES;
+        if let Some(axis) = (0..shape.len() - 1).find(neighbours) {
+            return transpose(cx, walk, axis, x, out);
+        }
+    }
     let rows = (GRAIN / len.max(1)).max(1);
     for_each_chunk(cx, out, rows * len, |task, out| {
         let first = task * rows;
@@ -144,6 +151,88 @@ pub fn copy_strided<T: Element>(
             }
         });
     });
+}
+
+/// A strided copy whose rows lie across those of `x`: along `axis` elements of `x` are neighbours. Eight by eight in registers.
+fn transpose<T: Element>(cx: &Context<'_>, walk: Walk<'_>, axis: usize, x: &[T], out: &mut [T]) {
+    let Walk { shape, strides, offset } = walk;
+    let last = shape.len() - 1;
+    // The farthest element that is read.
+    let reach = shape.iter().zip(strides).map(|(len, stride)| (len - 1.min(*len)) * *stride as usize);
+    require(out.is_empty() || offset + reach.sum::<usize>() < x.len());
+    let inner: usize = shape[axis + 1..].iter().product();
+    let planes = out.len() / (shape[axis] * shape[last]).max(1);
+    let lines = shape[axis].div_ceil(SIDE);
+    let parts = Parts::new(out);
+    for_each_task(cx, planes * lines, |task| {
+        let (plane, first) = (task / lines, task % lines * SIDE);
+        // The other axes' places in `x` and in `out`.
+        let (mut from, mut to, mut rest, mut step) = (offset, 0, plane, 1);
+        for other in (0..=last).rev() {
+            if other != axis && other != last {
+                let at = rest % shape[other];
+                rest /= shape[other];
+                from += at * strides[other] as usize;
+                to += at * step;
+            }
+            step *= shape[other];
+        }
+        let count = SIDE.min(shape[axis] - first);
+        let (from, to) = (from + first, to + first * inner);
+        // SAFETY: the rows of this line of the plane, from the first one's start to the last one's end, hold rows of other
+        // planes between them, so only pointers are made of them until a row is written.
+        let out = unsafe { parts.pointer().add(to) };
+        run(
+            cx,
+            Transpose {
+                x: &x[from..],
+                stride: strides[last] as usize,
+                count,
+                len: shape[last],
+                out,
+                step: inner,
+            },
+        );
+    });
+}
+
+/// Rows that are copied together: a line of the cache.
+const SIDE: usize = 2 * LANES;
+
+/// `count` rows of `len` elements, `step` apart: row i is `x[i]`, `x[i + stride]`, …
+struct Transpose<'a, T> {
+    x: &'a [T],
+    stride: usize,
+    count: usize,
+    len: usize,
+    out: *mut T,
+    step: usize,
+}
+
+impl<T: Element> SimdOp for Transpose<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Transpose { x, stride, count, len, out, step } = self;
+        // SAFETY: rows of the output are this task's alone, and inside it: the caller says so.
+        let row = |i: usize, j: usize, len: usize| unsafe {
+            core::slice::from_raw_parts_mut(out.add(i * step + j), len)
+        };
+        for j in (0..len).step_by(LANES) {
+            let width = LANES.min(len - j);
+            for i in (0..count).step_by(LANES) {
+                let height = LANES.min(count - i);
+                let mut square = [T::Vector::splat(simd, T::zero()); LANES];
+                for (column, line) in square.iter_mut().take(width).enumerate() {
+                    *line = load(simd, &x[(j + column) * stride + i..][..height]);
+                }
+                for (k, line) in T::Vector::transpose(simd, square).into_iter().take(height).enumerate() {
+                    store(line, row(i + k, j, width));
+                }
+            }
+        }
+    }
 }
 
 /// The transpose of [`copy_strided`]: `dx[offset + i·strides[0] + …] += dy[i, …]`, in order of `dy`.

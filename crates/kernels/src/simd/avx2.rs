@@ -193,6 +193,26 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     }
 
     #[inline(always)]
+    fn unzip(self, other: Self, _: Avx2<FUSED>) -> (Self, Self) {
+        // SAFETY: a value of this type proves AVX2.
+        unsafe {
+            // The halves that belong together, then every second lane.
+            let low = _mm256_permute2f128_ps::<0x20>(self.0, other.0);
+            let high = _mm256_permute2f128_ps::<0x31>(self.0, other.0);
+            (F32(_mm256_shuffle_ps::<0x88>(low, high)), F32(_mm256_shuffle_ps::<0xdd>(low, high)))
+        }
+    }
+
+    #[inline(always)]
+    fn zip(self, other: Self, _: Avx2<FUSED>) -> (Self, Self) {
+        // SAFETY: a value of this type proves AVX2.
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(self.0, other.0), _mm256_unpackhi_ps(self.0, other.0));
+            (F32(_mm256_permute2f128_ps::<0x20>(low, high)), F32(_mm256_permute2f128_ps::<0x31>(low, high)))
+        }
+    }
+
+    #[inline(always)]
     fn transpose(_: Avx2<FUSED>, rows: [Self; LANES]) -> [Self; LANES] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.0);
         // SAFETY: the token proves AVX2.

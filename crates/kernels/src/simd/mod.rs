@@ -158,6 +158,30 @@ pub trait Vector<T, S>:
         }
     }
 
+    /// Of `self` followed by `other`, the lanes with even numbers and those with odd ones.
+    #[inline(always)]
+    fn unzip(self, other: Self, simd: S) -> (Self, Self)
+    where
+        T: Copy,
+        S: Copy,
+    {
+        let lanes = [self.to_array(), other.to_array()];
+        let lane = |i: usize| lanes[i / LANES][i % LANES];
+        (Self::load(simd, &from_fn(|i| lane(2 * i))), Self::load(simd, &from_fn(|i| lane(2 * i + 1))))
+    }
+
+    /// The lanes of `self` and `other` in turns: the opposite of [`unzip`](Self::unzip).
+    #[inline(always)]
+    fn zip(self, other: Self, simd: S) -> (Self, Self)
+    where
+        T: Copy,
+        S: Copy,
+    {
+        let lanes = [self.to_array(), other.to_array()];
+        let lane = |i: usize| lanes[i % 2][i / 2];
+        (Self::load(simd, &from_fn(lane)), Self::load(simd, &from_fn(|i| lane(LANES + i))))
+    }
+
     /// Lane j of vector i becomes lane i of vector j.
     #[inline(always)]
     fn transpose(simd: S, rows: [Self; LANES]) -> [Self; LANES]

@@ -111,15 +111,16 @@ fn check<T: Element>(random: &mut Random, shape: &ConvShape) {
 }
 
 fn random_shape(random: &mut Random) -> ConvShape {
-    let groups = random.pick(&[1, 1, 1, 2, 3]);
+    let groups = random.pick(&[1, 1, 1, 2, 3, 9]);
     let mut pair = |low, high| [random.between(low, high), random.between(low, high)];
     let (kernel, stride, padding, dilation) = (pair(1, 4), pair(1, 3), pair(0, 3), pair(1, 2));
     ConvShape {
-        batch: random.between(1, 3),
-        channels_in: groups * random.between(1, 3),
+        batch: random.pick(&[0, 1, 2, 3]),
+        // Few channels, and enough to be lanes.
+        channels_in: groups * random.pick(&[1, 1, 2, 3, 8, 17]),
         height: random.between(1, 13),
         width: random.between(1, 13),
-        channels_out: groups * random.between(1, 4),
+        channels_out: groups * random.pick(&[1, 1, 2, 4, 7, 8, 18]),
         kernel,
         stride,
         padding,
@@ -162,6 +163,7 @@ fn shapes_of_networks() {
         shape(2, 45, 9, 20, 3, 1, 1),
         shape(5, 8, 16, 16, 5, 2, 1),
         shape(3, 8, 14, 8, 3, 1, 8),
+        shape(2, 5, 19, 5, 3, 2, 5),
         shape(4, 24, 7, 48, 1, 1, 1),
     ] {
         check::<f32>(&mut random, &shape);

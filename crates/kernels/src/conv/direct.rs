@@ -1,0 +1,387 @@
+//! Convolution without panels: lanes are output channels, and the pixels are read where they lie.
+//!
+//! A tile is six rows by sixteen channels of sums in registers. Each step of a [`Walk`] adds six broadcast elements of the
+//! padded planes times sixteen channels of a packed operand. Forward and for the gradient by the input, rows are pixels, the
+//! walk goes over the taps and the packed operand is the weights; for the gradient by the weights, rows are taps, the walk goes
+//! over the pixels and the packed operand is `dy` of one image. Widths, strides and dilations only change where rows begin.
+
+use super::Window;
+use crate::gemm::{is_wide, load, store};
+use crate::require;
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
+
+/// Rows of a tile.
+pub(super) const ROWS: usize = 6;
+/// Channels of a tile, and of a row of what is packed.
+pub(super) const CHANNELS: usize = 2 * LANES;
+/// Elements of a tile.
+pub(super) const TILE: usize = ROWS * CHANNELS;
+/// Pixels that are computed before they are written: whole tiles and whole vectors.
+const STRIP: usize = 4 * ROWS;
+
+/// Places in a slice, from a beginning on: three nested loops, the outermost first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    counts: [usize; 3],
+    steps: [usize; 3],
+}
+
+impl Walk {
+    /// Loops that continue each other become one.
+    pub(super) fn new(counts: [usize; 3], steps: [usize; 3]) -> Walk {
+        let mut walk = Walk { counts: [1; 3], steps: [0; 3] };
+        // From the innermost on; the loops that are left over run once.
+        let mut last = 3;
+        for axis in (0..3).rev().filter(|axis| counts[*axis] != 1) {
+            if last < 3 && steps[axis] == walk.counts[last] * walk.steps[last] {
+                walk.counts[last] *= counts[axis];
+            } else {
+                last -= 1;
+                (walk.counts[last], walk.steps[last]) = (counts[axis], steps[axis]);
+            }
+        }
+        walk
+    }
+
+    /// How many places there are.
+    fn len(&self) -> usize {
+        self.counts.iter().product()
+    }
+
+    /// The farthest place.
+    fn reach(&self) -> usize {
+        (0..3).map(|axis| self.counts[axis].saturating_sub(1) * self.steps[axis]).sum()
+    }
+}
+
+/// Adds to each of the six rows of `sums` the products of its elements of `x` with the rows of `packed`, in order.
+pub(super) struct Tile<'a, 'b, T> {
+    pub(super) x: &'a [T],
+    /// Where each row's walk begins.
+    pub(super) at: [usize; ROWS],
+    pub(super) walk: Walk,
+    /// A row of sixteen for each step of the walk.
+    pub(super) packed: &'a [T],
+    /// How many of the sixteen channels there are.
+    pub(super) channels: usize,
+    pub(super) sums: &'b mut [T; TILE],
+}
+
+impl<T: Element> SimdOp for Tile<'_, '_, T> {
+    const FUSES: bool = true;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(mut self, simd: S) {
+        let farthest = self.at.into_iter().fold(0, usize::max) + self.walk.reach();
+        require(farthest < self.x.len() && self.packed.len() >= self.walk.len() * CHANNELS);
+        let both = self.channels > LANES;
+        // The guards are known when compiling: a level is spared the tiles that it has no registers for.
+        if is_wide::<T, S>() && both {
+            // SAFETY: both lengths were checked.
+            unsafe { self.tile::<S, ROWS, 2>(simd, 0, 0) };
+            return;
+        }
+        for lane in (0..self.channels).step_by(LANES) {
+            if S::ACCUMULATORS >= ROWS {
+                // SAFETY: both lengths were checked.
+                unsafe { self.tile::<S, ROWS, 1>(simd, 0, lane) };
+            } else {
+                for row in (0..ROWS).step_by(2) {
+                    // SAFETY: both lengths were checked.
+                    unsafe { self.tile::<S, 2, 1>(simd, row, lane) };
+                }
+            }
+        }
+    }
+}
+
+impl<T: Element> Tile<'_, '_, T> {
+    /// The part of the tile from `row` and `lane` on.
+    ///
+    /// # Safety
+    /// Every place of every row's walk lies in `x`, and `packed` has a row for each step.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const N: usize, const VECTORS: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        lane: usize,
+    ) {
+        let Walk { counts, steps } = self.walk;
+        let mut sums = [[T::Vector::splat(simd, T::zero()); VECTORS]; N];
+        for (i, sums) in sums.iter_mut().enumerate() {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                *sum = load(simd, &self.sums[(row + i) * CHANNELS + lane + v * LANES..][..LANES]);
+            }
+        }
+        let mut from = [self.x.as_ptr(); N];
+        for (i, from) in from.iter_mut().enumerate() {
+            *from = from.wrapping_add(self.at[row + i]);
+        }
+        let mut packed = self.packed.as_ptr().wrapping_add(lane);
+        for outer in 0..counts[0] {
+            for middle in 0..counts[1] {
+                let mut place = outer * steps[0] + middle * steps[1];
+                for _ in 0..counts[2] {
+                    let mut vectors = [T::Vector::splat(simd, T::zero()); VECTORS];
+                    for (v, vector) in vectors.iter_mut().enumerate() {
+                        // SAFETY: the row of this step has sixteen elements, of which these are eight.
+                        *vector =
+                            T::Vector::load(simd, unsafe { &*packed.add(v * LANES).cast::<[T; LANES]>() });
+                    }
+                    for (from, sums) in from.iter().zip(&mut sums) {
+                        // SAFETY: the walk's places lie in `x`.
+                        let x = T::Vector::splat(simd, unsafe { *from.add(place) });
+                        for (sum, vector) in sums.iter_mut().zip(vectors) {
+                            *sum = x.mul_add(vector, *sum);
+                        }
+                    }
+                    place += steps[2];
+                    packed = packed.wrapping_add(CHANNELS);
+                }
+            }
+        }
+        for (i, sums) in sums.into_iter().enumerate() {
+            for (v, sum) in sums.into_iter().enumerate() {
+                store(sum, &mut self.sums[(row + i) * CHANNELS + lane + v * LANES..][..LANES]);
+            }
+        }
+    }
+}
+
+/// Elements of `channels` planes or kernels of `len` elements when they are packed.
+pub(super) fn packed_len(channels: usize, len: usize) -> usize {
+    channels.next_multiple_of(CHANNELS) * len
+}
+
+/// Packs planes of `len` elements: sixteen planes side by side, zeros where there are none. Eight by eight in registers.
+#[inline(always)]
+pub(super) fn pack<T: Element, S: Simd>(simd: S, planes: &[T], len: usize, packed: &mut [T]) {
+    let zero = T::Vector::splat(simd, T::zero());
+    for (sixteen, packed) in planes.chunks(CHANNELS * len).zip(packed.chunks_exact_mut(CHANNELS * len)) {
+        for half in 0..2 {
+            let eight = sixteen.get(half * LANES * len..).unwrap_or(&[]);
+            for at in (0..len).step_by(LANES) {
+                let count = LANES.min(len - at);
+                let mut square = [zero; LANES];
+                for (row, plane) in square.iter_mut().zip(eight.chunks_exact(len)) {
+                    *row = load(simd, &plane[at..at + count]);
+                }
+                let square = T::Vector::transpose(simd, square);
+                let rows = packed[at * CHANNELS..].chunks_exact_mut(CHANNELS);
+                for (row, to) in square.into_iter().take(count).zip(rows) {
+                    store(row, &mut to[half * LANES..][..LANES]);
+                }
+            }
+        }
+    }
+}
+
+/// Outputs that see the same taps: all of them, or those of a gradient by the input whose distance is the stride.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// The first output, the distance between outputs, and how many there are; each vertical and horizontal.
+    pub(super) first: [usize; 2],
+    pub(super) step: [usize; 2],
+    pub(super) count: [usize; 2],
+    /// Where the first output's window lies in the padded planes, and the distance to the windows beside it.
+    pub(super) corner: [usize; 2],
+    pub(super) stride: [usize; 2],
+    /// The first tap, and how many there are: taps are `step` apart.
+    pub(super) tap: [usize; 2],
+    pub(super) taps: [usize; 2],
+    /// The distance of its taps in the padded planes.
+    pub(super) dilation: [usize; 2],
+}
+
+/// What sums start from, and what is done with them.
+#[derive(Clone, Copy)]
+pub(super) struct Finish<'a, T> {
+    /// One element per channel, or none.
+    pub(super) bias: Option<&'a [T]>,
+    /// Whether negative sums become 0.
+    pub(super) relu: bool,
+    pub(super) accumulate: bool,
+}
+
+/// All channels of the outputs of one part, for one image and group. `weight` is packed; a plane of `y` is `plane` wide.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
+pub(super) fn outputs<T: Element, S: Simd>(
+    simd: S,
+    window: &Window,
+    part: &Part,
+    planes: &[T],
+    weight: &[T],
+    finish: Finish<'_, T>,
+    y: &mut [T],
+    [height, width]: [usize; 2],
+) {
+    let plane = height * width;
+    let row = window.padded[1];
+    let walk = Walk::new(
+        [window.channels, part.taps[0], part.taps[1]],
+        [window.plane(), part.dilation[0] * row, part.dilation[1]],
+    );
+    let pixels = part.count[0] * part.count[1];
+    // Outputs are neighbours, across the ends of rows too.
+    let flat = part.step == [1, 1] && part.count == [height, width];
+    if pixels == 0 {
+        return;
+    }
+    let rows = (walk.len() * CHANNELS).max(1);
+    let empty = walk.len() == 0;
+    let mut sixteens = y.chunks_mut(CHANNELS * plane).enumerate();
+    for (i, y) in &mut sixteens {
+        let channels = y.len() / plane;
+        let weight = if empty { weight } else { &weight[i * rows..][..rows] };
+        let mut start = [T::zero(); CHANNELS];
+        if let Some(bias) = finish.bias {
+            start[..channels].copy_from_slice(&bias[i * CHANNELS..][..channels]);
+        }
+        let mut place = Places::new(part, row, width);
+        let mut pixel = 0;
+        while pixel < pixels {
+            let count = STRIP.min(pixels - pixel);
+            // Beyond the last pixel the last one again: nobody uses the result.
+            let (mut at, mut to) = ([0; STRIP], [0; STRIP]);
+            for (i, (at, to)) in at.iter_mut().zip(&mut to).enumerate() {
+                (*at, *to) = place.here();
+                if i + 1 < count {
+                    place.advance();
+                }
+            }
+            place.advance();
+            let mut sums = [start; STRIP];
+            if !empty {
+                let tiles = sums.as_flattened_mut().as_chunks_mut::<TILE>().0;
+                for (sums, at) in tiles.iter_mut().zip(at.as_chunks::<ROWS>().0).take(count.div_ceil(ROWS)) {
+                    simd.call(Tile { x: planes, at: *at, walk, packed: weight, channels, sums });
+                }
+            }
+            write(simd, &sums, count, channels, finish, y, plane, flat, &to);
+            pixel += count;
+        }
+    }
+}
+
+/// Where the outputs of a part see, and where they lie, in order.
+struct Places {
+    x: usize,
+    width: usize,
+    at: usize,
+    to: usize,
+    right: [usize; 2],
+    down: [usize; 2],
+}
+
+impl Places {
+    #[inline(always)]
+    fn new(part: &Part, row: usize, width: usize) -> Places {
+        Places {
+            x: 0,
+            width: part.count[1],
+            at: part.corner[0] * row + part.corner[1],
+            to: part.first[0] * width + part.first[1],
+            right: [part.stride[1], part.step[1]],
+            down: [part.stride[0] * row, part.step[0] * width],
+        }
+    }
+
+    #[inline(always)]
+    fn here(&self) -> (usize, usize) {
+        (self.at, self.to)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self) {
+        self.x += 1;
+        if self.x == self.width {
+            self.x = 0;
+            let back = self.width - 1;
+            self.at = self.at + self.down[0] - back * self.right[0];
+            self.to = self.to + self.down[1] - back * self.right[1];
+        } else {
+            self.at += self.right[0];
+            self.to += self.right[1];
+        }
+    }
+}
+
+/// Writes the sums of a strip of pixels to the planes of their channels.
+#[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
+fn write<T: Element, S: Simd>(
+    simd: S,
+    sums: &[[T; CHANNELS]; STRIP],
+    count: usize,
+    channels: usize,
+    finish: Finish<'_, T>,
+    y: &mut [T],
+    plane: usize,
+    flat: bool,
+    to: &[usize; STRIP],
+) {
+    let zero = T::Vector::splat(simd, T::zero());
+    for lane in (0..channels).step_by(LANES) {
+        for first in (0..count).step_by(LANES) {
+            let mut square = [zero; LANES];
+            for (row, sums) in square.iter_mut().zip(&sums[first..]) {
+                *row = load(simd, &sums[lane..lane + LANES]);
+            }
+            let square = T::Vector::transpose(simd, square);
+            let len = LANES.min(count - first);
+            let rows = y[lane * plane..].chunks_exact_mut(plane);
+            for (mut sum, row) in square.into_iter().zip(rows) {
+                if finish.relu {
+                    sum = zero.max(sum);
+                }
+                if flat {
+                    let row = &mut row[to[first]..][..len];
+                    if finish.accumulate {
+                        sum = load(simd, row) + sum;
+                    }
+                    store(sum, row);
+                } else {
+                    for (sum, to) in sum.to_array().into_iter().zip(&to[first..first + len]) {
+                        row[*to] = if finish.accumulate { row[*to] + sum } else { sum };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds the products of one image and group to `sums`: for each sixteen output channels a row of sixteen for each tap, taps
+/// filled up to whole tiles. `dy` is packed.
+#[inline(always)]
+pub(super) fn weight_sums<T: Element, S: Simd>(
+    simd: S,
+    window: &Window,
+    out_height: usize,
+    channels: usize,
+    planes: &[T],
+    dy: &[T],
+    sums: &mut [T],
+) {
+    let walk =
+        Walk::new([1, out_height, window.out_width], [0, window.step[0] * window.padded[1], window.step[1]]);
+    let (taps, rows) = (window.taps(), out_height * window.out_width * CHANNELS);
+    let sixteens = dy.chunks_exact(rows).zip(sums.chunks_exact_mut(taps.next_multiple_of(ROWS) * CHANNELS));
+    for (i, (dy, sums)) in sixteens.enumerate() {
+        let channels = (channels - i * CHANNELS).min(CHANNELS);
+        let mut places = window.taps_from(0);
+        let mut last = 0;
+        for (t, sums) in sums.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
+            let mut at = [0; ROWS];
+            for (i, at) in at.iter_mut().enumerate() {
+                if t * ROWS + i < taps {
+                    last = places.next().unwrap_or(last);
+                }
+                *at = last;
+            }
+            simd.call(Tile { x: planes, at, walk, packed: dy, channels, sums });
+        }
+    }
+}
