@@ -22,6 +22,12 @@ impl Simd for Scalar {
     const ACCUMULATORS: usize = 2;
     type F32 = Lanes<f32>;
     type F64 = Lanes<f64>;
+    type Wide = Self;
+
+    #[inline(always)]
+    fn wide(self) -> Self {
+        self
+    }
 
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
@@ -49,6 +55,12 @@ impl Simd for Single {
     const ACCUMULATORS: usize = 2;
     type F32 = Lanes<f32, 1>;
     type F64 = Lanes<f64, 1>;
+    type Wide = Self;
+
+    #[inline(always)]
+    fn wide(self) -> Self {
+        self
+    }
 
     #[inline(always)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
