@@ -166,7 +166,7 @@ impl Elementary for Erf {
         let s = t * t;
         let p = splat(8.267_455e-5).mul_add(s, splat(-0.000_811_807_35));
         let p = p.mul_add(s, splat(0.005_198_83)).mul_add(s, splat(-0.026_858_497));
-        let p = p.mul_add(s, splat(0.112_836_793)).mul_add(s, splat(-0.376_126_32));
+        let p = p.mul_add(s, splat(0.112_836_79)).mul_add(s, splat(-0.376_126_32));
         let p = p.mul_add(s, splat(0.128_379_17));
         let q = splat(-0.000_213_377_41).mul_add(t, splat(0.003_209_923_9));
         let q = q.mul_add(t, splat(-0.022_873_743)).mul_add(t, splat(0.105_236_39));
