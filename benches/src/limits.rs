@@ -38,6 +38,11 @@ fn multiply_add_lanes<S: Simd>(simd: S, rounds: usize) -> (f32, usize) {
     (sums.iter().map(|sum| sum.tree(|a, b| a + b)).sum(), <Lanes<S> as Vector<f32, S>>::WIDTH)
 }
 
+/// The limits that the rows of a table are compared with.
+pub fn all(cx: Context<'static>) -> Vec<Row> {
+    vec![multiply_add(cx), copy()]
+}
+
 /// The peak of multiplications and additions of `f32` at the level of `cx`, on one thread.
 pub fn multiply_add(cx: Context<'static>) -> Row {
     let rounds = 20_000;

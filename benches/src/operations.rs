@@ -198,20 +198,35 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
 }
 
 /// An update of ten million parameters, more than a last-level cache holds, by every optimizer that is known by name. The
-/// bytes are those that one pass has to move: the parameter twice, the gradient once, the state twice.
+/// bytes are those that one pass has to move: the parameter twice, the gradient once, the state twice. A rule that needs
+/// norms before it steps has to read twice: LARS parameter and gradient; LAMB writes its update, reads it again and goes
+/// over the parameters once more.
 pub fn optimizers(cx: Context<'static>) -> Vec<Row> {
     const PARAMETERS: usize = 10_000_000;
-    let shape = Shape::of([PARAMETERS]);
+    // Muon's products would take minutes: as a vector it is AdamW. For the others a matrix, which has a rate of its own.
+    let shape_for = |name: &str| match name {
+        "muon" => Shape::of([PARAMETERS]),
+        _ => Shape::of([2_500, PARAMETERS / 2_500]),
+    };
     let optimizers: Vec<_> = ALL.iter().map(|named| (named.name, named.build(named.rate))).collect();
-    let longest =
-        optimizers.iter().map(|(_, optimizer)| optimizer.state_len_for(0, shape)).max().unwrap_or(0);
+    let longest = optimizers
+        .iter()
+        .map(|(name, optimizer)| optimizer.state_len_for(0, shape_for(name)))
+        .max()
+        .unwrap_or(0);
     // One set of buffers for all: whose turn it is, parameters, gradients and state.
     let buffers = (usize::MAX, vec![0.0; PARAMETERS], vec![0.0; PARAMETERS], vec![0.0; longest]);
     let buffers = Rc::new(RefCell::new(buffers));
     let row = |(own, (name, optimizer)): (usize, (&str, Box<dyn Optimizer<f32>>))| {
         let buffers = Rc::clone(&buffers);
+        let shape = shape_for(name);
         let len = optimizer.state_len_for(0, shape);
-        let bytes = (3 * PARAMETERS + 2 * len) * size_of::<f32>();
+        let again = match name {
+            "lars" => 2 * PARAMETERS,
+            "lamb" => 3 * PARAMETERS,
+            _ => 0,
+        };
+        let bytes = (3 * PARAMETERS + 2 * len + again) * size_of::<f32>();
         let mut step = 0;
         Row::new(name, Work::Bytes(bytes as f64), move || {
             let (turn, parameter, gradient, state) = &mut *buffers.borrow_mut();

@@ -31,6 +31,8 @@ impl<T: Send + Sync> Span<'_, T> {
 
     /// Cuts both sides into chunks and calls `task(index, part)` for each on the executor of `cx`.
     pub fn for_each_chunk(self, cx: &Context<'_>, chunk: usize, task: impl Fn(usize, Span<'_, T>) + Sync) {
+        // Not compiled once for each of the two.
+        let task: &(dyn Fn(usize, Span<'_, T>) + Sync) = &task;
         match self {
             Span::Separate(x, y) => {
                 require(x.len() == y.len());
@@ -132,6 +134,13 @@ pub(crate) unsafe fn map_line<T: Element, S: Simd, F: MapFn<T>>(
     y: *mut T,
     len: usize,
 ) {
+    if let Some(single) = simd.single() {
+        for at in 0..len {
+            // SAFETY: 1. and 2.
+            unsafe { *y.add(at) = map_one(single, f, *x.add(at)) };
+        }
+        return;
+    }
     let width = <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH;
     if const { F::WIDE && <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH > LANES } {
         let simd = simd.wide();
@@ -167,6 +176,12 @@ pub(crate) unsafe fn map_line<T: Element, S: Simd, F: MapFn<T>>(
     }
 }
 
+/// f(x) of one number.
+#[inline(always)]
+pub(crate) fn map_one<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: T) -> T {
+    f.apply(simd, T::Vector::splat(simd, x)).first()
+}
+
 /// Applies `f` to lines of `len` elements. An operand with a step of 8 is contiguous; one with a step of 0 repeats its
 /// first eight.
 ///
@@ -183,6 +198,18 @@ unsafe fn zip_line<T: Element, S: Simd>(
     out: *mut T,
     len: usize,
 ) {
+    if let Some(single) = simd.single() {
+        let place = |at: usize, step: usize| if step == 0 { at % LANES } else { at };
+        for at in 0..len {
+            // SAFETY: 1. and 2.
+            unsafe {
+                let [left, right] = [*a.add(place(at, a_step)), *b.add(place(at, b_step))];
+                let [left, right] = [left, right].map(|x| T::Vector::splat(single, x));
+                *out.add(at) = f.apply(single, left, right).first();
+            }
+        }
+        return;
+    }
     let whole = len - len % LANES;
     for at in (0..whole).step_by(LANES) {
         // SAFETY: 1. and 2.; the elements are read before they are written.

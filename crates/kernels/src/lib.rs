@@ -36,6 +36,7 @@ mod gemm;
 mod math;
 mod norm;
 pub mod parallel;
+mod plain;
 mod pool;
 mod reduce;
 pub mod simd;
@@ -50,12 +51,15 @@ pub use dropout::dropout;
 pub use elementwise::{Arg, MapFn, Span, ZipFn, functions, map, zip};
 pub use gemm::{Activation, Bias, Gemm, gemm, gemm_scratch};
 pub use norm::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
-pub use parallel::{for_each_chunk, for_each_chunk_of, for_each_chunk_of_two, for_each_task};
+pub use parallel::{
+    for_each_chunk, for_each_chunk_of, for_each_chunk_of_two, for_each_task, map_chunks_of_two,
+};
 pub use pool::{PoolShape, avg_pool, avg_pool_backward, max_pool_argmax, max_pool_scatter, max_pool_select};
 pub use reduce::{Reduce, argmax, dot, reduce, sum_of_squares};
 pub use simd::{Element, Simd, SimdOp, Vector, dispatch, run};
 pub use softmax::{
-    cross_entropy, cross_entropy_backward, log_softmax, log_softmax_backward, softmax, softmax_backward,
+    cross_entropy, cross_entropy_backward, cross_entropy_with_gradient, log_softmax, log_softmax_backward,
+    softmax, softmax_backward,
 };
 pub use strided::{add_strided, axpy, copy, copy_strided, fill, gather_rows, scatter_add_rows};
 

@@ -184,6 +184,11 @@ impl Element for f32 {
     type Vector<S: Simd> = S::F32;
 
     #[inline(always)]
+    fn widen<S: Simd>(simd: S, x: S::F32) -> S::F64 {
+        simd.widen(x)
+    }
+
+    #[inline(always)]
     fn exp_lanes<S: Simd>(simd: S, x: S::F32) -> S::F32 {
         simd.elementary::<Exp>(x)
     }
@@ -228,6 +233,11 @@ impl Element for f32 {
 impl Element for f64 {
     const WIDE: bool = false;
     type Vector<S: Simd> = S::F64;
+
+    #[inline(always)]
+    fn widen<S: Simd>(_simd: S, x: S::F64) -> S::F64 {
+        x
+    }
 
     #[inline(always)]
     fn exp_lanes<S: Simd>(simd: S, x: S::F64) -> S::F64 {

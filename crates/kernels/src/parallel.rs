@@ -1,5 +1,6 @@
 //! Splits output among tasks: disjoint chunks, cut by lengths alone.
 
+use crate::simd::BASELINE_IS_PLAIN;
 use bantam_core::Context;
 use core::marker::PhantomData;
 
@@ -7,11 +8,20 @@ use core::marker::PhantomData;
 pub const GRAIN: usize = 1 << 15;
 
 /// Calls `task(0)`, …, `task(tasks - 1)`, each at most once, on the executor of `cx`; a single task runs on the calling
-/// thread, and all of them where there is no atomic counter (such processors have one core).
+/// thread, and all of them on microcontrollers: processors without vectors are taken to have one core.
 ///
 /// An executor is anybody's safe code. That no two tasks write the same chunk rests on the counter here and not on the
 /// executor's word: one that breaks its promise leaves work undone, and nothing worse.
 pub fn for_each_task(cx: &Context<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
+    if BASELINE_IS_PLAIN {
+        return (0..tasks).for_each(task);
+    }
+    each_task(cx, tasks, &task);
+}
+
+/// One function for all tasks: each kernel would otherwise be compiled twice, for one task and for several.
+#[cfg_attr(not(target_has_atomic = "ptr"), allow(unused_variables, reason = "there is one core"))]
+fn each_task(cx: &Context<'_>, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     if tasks <= 1 || cfg!(not(target_has_atomic = "ptr")) {
         return (0..tasks).for_each(task);
     }
@@ -80,6 +90,19 @@ pub fn for_each_chunk_of_two<T: Send, const M: usize, const K: usize>(
     second_chunk: usize,
     task: impl Fn(usize, [&mut [T]; M], [&mut [T]; K]) + Sync,
 ) {
+    map_chunks_of_two(cx, first, chunk, second, second_chunk, &mut [], task);
+}
+
+/// As [`for_each_chunk_of_two`], and writes what `task` returns for chunk i to `results[i]`, if that is there.
+pub fn map_chunks_of_two<T: Send, R: Send, const M: usize, const K: usize>(
+    cx: &Context<'_>,
+    first: [&mut [T]; M],
+    chunk: usize,
+    second: [&mut [T]; K],
+    second_chunk: usize,
+    results: &mut [R],
+    task: impl Fn(usize, [&mut [T]; M], [&mut [T]; K]) -> R + Sync,
+) {
     let len = first.first().map_or(0, |slice| slice.len());
     let second_len = second.first().map_or(0, |slice| slice.len());
     let chunk = chunk.max(1);
@@ -89,8 +112,10 @@ pub fn for_each_chunk_of_two<T: Send, const M: usize, const K: usize>(
             && second.iter().all(|slice| slice.len() == second_len)
             && second_len <= tasks.saturating_mul(second_chunk),
     );
-    let (first, second) = (first.map(Parts::new), second.map(Parts::new));
+    let (first, second, results) = (first.map(Parts::new), second.map(Parts::new), Parts::new(results));
     for_each_task(cx, tasks, |index| {
+        // From the last to the first, where a pass before it that went the other way left off: a pass with results.
+        let index = if results.len == 0 { tasks - 1 - index } else { index };
         let start = index * chunk;
         let second_start = (index * second_chunk).min(second_len);
         // SAFETY: the slices are borrowed mutably, so they do not overlap each other; task numbers differ, so the
@@ -103,7 +128,12 @@ pub fn for_each_chunk_of_two<T: Send, const M: usize, const K: usize>(
                     .map(|parts| parts.range(second_start, second_chunk.min(second_len - second_start))),
             )
         };
-        task(index, first, second);
+        let result = task(index, first, second);
+        if index < results.len {
+            // SAFETY: inside the slice; task numbers differ, and each is run once.
+            let place = unsafe { results.range(index, 1) };
+            place[0] = result;
+        }
     });
 }
 

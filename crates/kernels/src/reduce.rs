@@ -99,6 +99,8 @@ impl<T: Element> Join<T> for Min {
 /// adds in order, and the lanes are joined by a fixed tree; rows beyond 32768 elements are cut into at most 64 pieces
 /// whose results are joined in order. With inner > 1 elements are added in order of the middle axis.
 #[allow(clippy::too_many_arguments, reason = "three lengths name the shape; a struct would only rename them")]
+// Inlined, so that whoever names one kind brings only that one to a small flash.
+#[inline(always)]
 pub fn reduce<T: Element>(
     cx: &Context<'_>,
     kind: Reduce,
@@ -210,6 +212,13 @@ impl<T: Element, J: Join<T>> SimdOp for Row<'_, T, J> {
 /// Joins the elements of a row on the calling thread: element i in lane i mod 8, and the lanes by their tree.
 #[inline(always)]
 pub(crate) fn fold_row<T: Element, S: Simd>(simd: S, x: &[T], join: impl Join<T>) -> T {
+    if simd.single().is_some() {
+        let mut lanes = [join.start(); LANES];
+        for (i, x) in x.iter().enumerate() {
+            lanes[i % LANES] = join.join_one(lanes[i % LANES], *x);
+        }
+        return T::Vector::load(simd, &lanes).tree(|a, b| join.join_one(a, b));
+    }
     let (chunks, tail) = x.as_chunks::<LANES>();
     let mut lanes = T::Vector::splat(simd, join.start());
     for x in chunks {

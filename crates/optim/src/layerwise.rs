@@ -2,7 +2,7 @@
 
 use crate::update::{
     Job, Kept, Lanes, Rule, Step, both, check_not_negative, check_positive, check_rate, check_unit,
-    common_len, decay_of, norms, pieces, walk,
+    common_len, decay_of, norms, pieces, square_root, walk,
 };
 use crate::{ScaleByAdam, Transform};
 use bantam_core::{InvalidSetting, Optimizer, Schedule, UpdateContext};
@@ -50,8 +50,12 @@ impl ScaleByTrustRatio {
             return T::one();
         }
         let [weights, update] = norms(cx, parameter, updates, decay);
-        let scaled = weights > 0.0 && update > 0.0;
-        T::from_f64(if scaled { self.coefficient * weights / (update + self.epsilon) } else { 1.0 })
+        T::from_f64(self.of_norms(cx, weights, update))
+    }
+
+    fn of_norms(&self, cx: &UpdateContext<'_>, weights: f64, update: f64) -> f64 {
+        let scaled = (cx.shape.rank() > 1 || self.biases) && weights > 0.0 && update > 0.0;
+        if scaled { self.coefficient * weights / (update + self.epsilon) } else { 1.0 }
     }
 }
 
@@ -124,7 +128,7 @@ impl Default for Lars {
 /// * `trust` κ: 1 by default, see [`ScaleByTrustRatio`]. Biases and gains move as in AdamW.
 /// * `weight_decay` λ: 0.01 by default. Biases and gains are left out.
 ///
-/// State: 2 numbers per parameter. It reads its tensors twice, once for the norms. Choose it to train transformers with
+/// State: 2 numbers per parameter. It goes over its tensors twice: the step needs the norms. Choose it to train transformers with
 /// batches of thousands.
 ///
 /// Y. You et al., "Large batch optimization for deep learning: training BERT in 76 minutes", 2019, arXiv:1904.00962.
@@ -302,27 +306,32 @@ impl<T: Element, S: Schedule> Optimizer<T> for Lamb<S> {
 
     fn update(&self, cx: &UpdateContext<'_>, parameter: &mut [T], gradient: &mut [T], state: &mut [T]) {
         let decay = T::from_f64(decay_of(cx, self.weight_decay, self.decay_biases));
-        self.scale.go(cx, TurnAndDecay { updates: gradient, parameter, decay }, state);
-        let ratio = self.trust.ratio(cx, parameter, gradient, T::zero());
+        let mut squares = [0.0; 2];
+        let job = TurnAndDecay { updates: gradient, parameter, decay, squares: &mut squares };
+        self.scale.go(cx, job, state);
+        let [update, weights] = squares.map(square_root);
+        let ratio = T::from_f64(self.trust.of_norms(cx, weights, update));
         let rate = T::from_f64(self.rate.at_f64(cx.step));
         let n = parameter.len().min(gradient.len());
         walk(cx, [&mut parameter[..n], &mut gradient[..n]], [], Along { ratio, rate });
     }
 }
 
-/// Turns updates by a rule and adds decay, in one pass.
+/// Turns updates by a rule, adds decay, and sums up the squares of updates and parameters, in one pass.
 struct TurnAndDecay<'a, T> {
     updates: &'a mut [T],
     parameter: &'a mut [T],
     decay: T,
+    squares: &'a mut [f64; 2],
 }
 
 impl<T: Element> Job<T> for TurnAndDecay<'_, T> {
     #[inline(always)]
     fn run<const K: usize>(self, cx: &UpdateContext<'_>, rule: impl Rule<T, K>, state: impl Kept<T, K>) {
-        let TurnAndDecay { updates, parameter, decay } = self;
+        let TurnAndDecay { updates, parameter, decay, squares } = self;
         let n = state.elements(both(parameter, updates));
-        state.walk(cx, [&mut updates[..n], &mut parameter[..n]], TurnedAndDecayed { rule, decay });
+        let step = TurnedAndDecayed { rule, decay };
+        *squares = state.walk::<2, true>(cx, [&mut updates[..n], &mut parameter[..n]], step);
     }
 }
 

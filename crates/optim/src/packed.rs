@@ -1,12 +1,13 @@
 //! Adam's state in 16 or 8 bits: how numbers are rounded, packed among the others, and found again.
 
 use crate::adam::Moments;
-use crate::update::{Kept, Lanes, Rule, Step, walk};
+use crate::update::{Kept, Lanes, PARTS, Rule, Step, chunk_len, total};
 use bantam_core::random::{Key, Purpose};
-use bantam_core::{Context, Inline, Real, UpdateContext};
+use bantam_core::{Real, UpdateContext};
 use bantam_kernels::parallel::GRAIN;
 use bantam_kernels::simd::LANES;
-use bantam_kernels::{Element, Simd, Vector, dispatch, for_each_chunk_of_two};
+use bantam_kernels::{Element, Simd, SimdOp, Vector, map_chunks_of_two, run};
+
 use rand_core::Rng;
 
 /// How precisely Adam keeps its two averages.
@@ -44,6 +45,8 @@ pub enum StatePrecision {
 const BLOCK: usize = 64;
 /// Codes in a word.
 const CODES: usize = 4;
+/// Groups of eight in a block.
+const GROUPS: usize = BLOCK / LANES;
 
 impl StatePrecision {
     /// How many elements of state two averages of `len` parameters take.
@@ -90,10 +93,8 @@ impl<T> Halves<T> {
 /// The upper half of a number's bits, rounded up with the probability that `dither` is large enough.
 #[inline(always)]
 fn to_bf16(bits: u32, dither: u32) -> u32 {
-    let size = bits & 0x7fff_ffff;
-    // What is infinite stays so, and NaN must not lose the bits that make it one.
-    let rounded = bits.wrapping_add(if size < 0x7f80_0000 { dither & 0xffff } else { 0 });
-    (rounded >> 16) | if size > 0x7f80_0000 { 0x40 } else { 0 }
+    // What is infinite stays so. So does NaN: one that was computed has the upper bit of its fraction set.
+    bits.wrapping_add(if bits & 0x7fff_ffff < 0x7f80_0000 { dither & 0xffff } else { 0 }) >> 16
 }
 
 impl<T: Element> Rule<T, 1> for Halves<T> {
@@ -112,7 +113,7 @@ impl<T: Element> Rule<T, 1> for Halves<T> {
             words[i] = stored[i].to_word();
             m[i] = number(words[i] & 0xffff_0000);
             v[i] = number(words[i] << 16);
-            dither[i] = scramble(scramble(words[i] ^ self.key) ^ bits(gradient[i]));
+            dither[i] = scramble(words[i] ^ self.key ^ bits(gradient[i]).rotate_left(13));
         }
         let [m, v] = [m, v].map(|x| T::Vector::<S>::load(simd, &x));
         let (update, [m, v]) = self.moments.next(simd, g, [m, v]);
@@ -151,32 +152,26 @@ impl<T: Element> Kept<T, 2> for Blocks<'_, T> {
     }
 
     #[inline(always)]
-    fn walk<const M: usize>(self, cx: &UpdateContext<'_>, slices: [&mut [T]; M], step: impl Step<T, M, 2>) {
+    fn walk<const M: usize, const SUMS: bool>(
+        self,
+        cx: &UpdateContext<'_>,
+        slices: [&mut [T]; M],
+        step: impl Step<T, M, 2>,
+    ) -> [f64; M] {
         const { assert!(GRAIN.is_multiple_of(BLOCK)) };
         let key = key(cx);
         let n = slices[0].len();
         let state = &mut self.state[..StatePrecision::Blocks8.state_len(n)];
-        let per_task = GRAIN / BLOCK * block_len(BLOCK);
-        // What is inside of a task runs where the task runs.
-        let inside = UpdateContext { context: Context { executor: &Inline, ..cx.context }, ..*cx };
-        for_each_chunk_of_two(&cx.context, slices, GRAIN, [state], per_task, |task, slices, [state]| {
-            let mut rest = slices;
-            for (at, record) in state.chunks_mut(block_len(BLOCK)).enumerate() {
-                let len = rest[0].len().min(BLOCK);
-                let block = rest.each_mut().map(|slice| {
-                    let (block, after) = core::mem::take(slice).split_at_mut(len);
-                    *slice = after;
-                    block
-                });
-                let key = scramble(key ^ ((task * (GRAIN / BLOCK) + at) as u32));
-                let mut numbers = [[T::zero(); BLOCK]; 2];
-                let [m, v] = &mut numbers;
-                let (m, v) = (&mut m[..len], &mut v[..len]);
-                dispatch(&inside.context, || unpack(record, m, v));
-                walk(&inside, block, [&mut *m, &mut *v], step);
-                dispatch(&inside.context, || pack(key, record, m, v));
-            }
+        let chunk = chunk_len(n, SUMS, BLOCK);
+        let per_task = chunk / BLOCK * block_len(BLOCK);
+        let mut parts = [[0.0; M]; PARTS];
+        let wanted = if SUMS { &mut parts[..] } else { &mut [] };
+        map_chunks_of_two(&cx.context, slices, chunk, [state], per_task, wanted, |task, slices, [state]| {
+            // Blocks are numbered through the whole tensor.
+            let first = task * (chunk / BLOCK);
+            run(&cx.context, BlockWalk::<_, _, M, SUMS> { key, first, slices, state, step })
         });
+        if SUMS { total(&parts) } else { [0.0; M] }
     }
 }
 
@@ -187,86 +182,128 @@ const ONE: u32 = 0x3f80_0000 >> DROPPED;
 /// One less than the least code that stands for a number; m has 7 bits, v 8.
 const BASES: [u32; 2] = [ONE - 127, ONE - 255];
 
-/// Reads a block: word i holds the codes of the numbers i, i + words, i + 2·words and i + 3·words, so that plain loops
-/// vectorise.
-#[inline(always)]
-fn unpack<T: Element>(record: &[T], m: &mut [T], v: &mut [T]) {
-    let words = m.len().div_ceil(CODES);
-    let Some(([scale_m, scale_v], codes)) = record.split_first_chunk::<2>() else { return };
-    let (codes_m, codes_v) = codes.split_at(words.min(codes.len()));
-    for (quarter, m) in m.chunks_mut(words.max(1)).enumerate() {
-        for (m, word) in m.iter_mut().zip(codes_m) {
-            let code = word.to_word() >> (8 * quarter);
-            let size = decode(code & 127, BASES[0], *scale_m);
-            *m = if code & 128 == 0 { size } else { -size };
+/// Walks the blocks of a task.
+struct BlockWalk<'a, T, X, const M: usize, const SUMS: bool> {
+    key: u32,
+    first: usize,
+    slices: [&'a mut [T]; M],
+    state: &'a mut [T],
+    step: X,
+}
+
+impl<T: Element, X: Step<T, M, 2>, const M: usize, const SUMS: bool> SimdOp for BlockWalk<'_, T, X, M, SUMS> {
+    type Output = [f64; M];
+
+    // Vectors and arrays of eight in plain loops, each of which becomes a few vector instructions.
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) -> [f64; M] {
+        let BlockWalk { key, first, slices, state, step } = self;
+        let len = slices[0].len();
+        let mut sums = [S::F64::splat(simd, 0.0); M];
+        for (at, record) in state.chunks_mut(block_len(BLOCK)).enumerate() {
+            let start = at * BLOCK;
+            let block_len = BLOCK.min(len - start);
+            let Some((scales, codes)) = record.split_first_chunk_mut::<2>() else { break };
+            let words = codes.len() / 2;
+            let (codes_m, codes_v) = codes.split_at_mut(words);
+            let mut numbers = [[[T::zero(); LANES]; 2]; GROUPS];
+            let mut most = [T::Vector::<S>::splat(simd, T::zero()); 2];
+            for (group, [numbers_m, numbers_v]) in (0..GROUPS).zip(&mut numbers) {
+                let from = start + group * LANES;
+                let lanes = block_len.saturating_sub(group * LANES).min(LANES);
+                if lanes == 0 {
+                    break;
+                }
+                let (mut m, mut v) = ([T::zero(); LANES], [T::zero(); LANES]);
+                let (group_m, group_v) = (group_codes(codes_m, group), group_codes(codes_v, group));
+                for lane in 0..LANES {
+                    // The sign's bit goes where an `f32` has it.
+                    m[lane] = decode(group_m[lane] & 127, BASES[0], (group_m[lane] & 128) << 24, scales[0]);
+                    v[lane] = decode(group_v[lane], BASES[1], 0, scales[1]);
+                }
+                let moments = [m, v].map(|x| T::Vector::<S>::load(simd, &x));
+                let mut values = [T::Vector::<S>::splat(simd, T::zero()); M];
+                for i in 0..M {
+                    values[i] = T::Vector::<S>::load_partial(simd, &slices[i][from..from + lanes], T::zero());
+                }
+                let (values, moments) = step.next(simd, values, moments);
+                values[0].store_partial(&mut slices[0][from..from + lanes]);
+                if SUMS {
+                    for i in 0..M {
+                        let mut real = [T::zero(); LANES];
+                        values[i].store_partial(&mut real[..lanes]);
+                        let wide = T::widen(simd, T::Vector::<S>::load(simd, &real));
+                        sums[i] = sums[i] + wide * wide;
+                    }
+                }
+                for (i, numbers) in [numbers_m, numbers_v].into_iter().enumerate() {
+                    moments[i].store(numbers);
+                    // Not `most.max(…)`: NaN counts for nothing.
+                    most[i] = moments[i].abs().max(most[i]);
+                }
+            }
+            *scales = most.map(|most| most.tree(|a, b| if a > b { a } else { b }));
+            let inverses = scales.map(inverse);
+            let key = scramble(key ^ (first + at) as u32);
+            for (group, [numbers_m, numbers_v]) in (0..words.div_ceil(2)).zip(&numbers) {
+                let (mut bytes_m, mut bytes_v) = ([0_u8; LANES], [0_u8; LANES]);
+                for lane in 0..LANES {
+                    let dither = scramble(key ^ (group * LANES + lane) as u32);
+                    let (m, v) = (numbers_m[lane], numbers_v[lane]);
+                    let code = encode(share(m.abs(), inverses[0]), BASES[0], 127, dither);
+                    bytes_m[lane] = (code | if m < T::zero() { 128 } else { 0 }) as u8;
+                    let code = encode(share(v, inverses[1]), BASES[1], 255, dither.rotate_left(16));
+                    bytes_v[lane] = if v > T::zero() { code.max(1) } else { code } as u8;
+                }
+                set_bytes(codes_m, group, bytes_m);
+                set_bytes(codes_v, group, bytes_v);
+            }
         }
-    }
-    for (quarter, v) in v.chunks_mut(words.max(1)).enumerate() {
-        for (v, word) in v.iter_mut().zip(codes_v) {
-            *v = decode(word.to_word() >> (8 * quarter) & 255, BASES[1], *scale_v);
-        }
+        sums.map(|sum| sum.tree(|a, b| a + b))
     }
 }
 
 /// The number of a code.
 #[inline(always)]
-fn decode<T: Element>(code: u32, base: u32, scale: T) -> T {
-    let size = number::<T>((code + base) << DROPPED) * scale;
-    if code == 0 { T::zero() } else { size }
+fn decode<T: Element>(code: u32, base: u32, sign: u32, scale: T) -> T {
+    let number = number::<T>((code + base) << DROPPED | sign) * scale;
+    if code == 0 { T::zero() } else { number }
 }
 
-/// Writes a block.
+/// The codes of a group of eight, four to a word; zeros beyond the end.
 #[inline(always)]
-fn pack<T: Element>(key: u32, record: &mut [T], m: &[T], v: &[T]) {
-    let words = m.len().div_ceil(CODES);
-    let Some((scales, codes)) = record.split_first_chunk_mut::<2>() else { return };
-    let (codes_m, codes_v) = codes.split_at_mut(words.min(codes.len()));
-    *scales = [largest(m), largest(v)];
-    let mut bytes = [0_u32; BLOCK];
-    for (i, (byte, m)) in bytes.iter_mut().zip(m).enumerate() {
-        let code = encode(share(m.abs(), scales[0]), BASES[0], 127, scramble(key ^ i as u32));
-        *byte = code | if *m < T::zero() { 128 } else { 0 };
+fn group_codes<T: Element>(codes: &[T], group: usize) -> [u32; LANES] {
+    let word = |index: usize| codes.get(index).map_or(0, |word| word.to_word());
+    let [low, high] = [word(2 * group), word(2 * group + 1)];
+    let mut lanes = [low, low, low, low, high, high, high, high];
+    for (lane, code) in lanes.iter_mut().enumerate() {
+        *code = *code >> (8 * (lane % CODES)) & 255;
     }
-    join(&bytes[..m.len()], codes_m);
-    for (i, (byte, v)) in bytes.iter_mut().zip(v).enumerate() {
-        let code = encode(share(*v, scales[1]), BASES[1], 255, scramble(!key ^ i as u32));
-        *byte = if *v > T::zero() { code.max(1) } else { code };
-    }
-    join(&bytes[..v.len()], codes_v);
+    lanes
 }
 
-/// The largest absolute value; NaN counts for nothing.
+/// Writes the codes of a group of eight, as far as there is room.
 #[inline(always)]
-fn largest<T: Element>(x: &[T]) -> T {
-    let mut lanes = [T::zero(); LANES];
-    for x in x.chunks(LANES) {
-        for (most, x) in lanes.iter_mut().zip(x) {
-            *most = if x.abs() > *most { x.abs() } else { *most };
-        }
+fn set_bytes<T: Element>(codes: &mut [T], group: usize, bytes: [u8; LANES]) {
+    let pair = u64::from_le_bytes(bytes);
+    for (word, value) in codes.iter_mut().skip(2 * group).zip([pair as u32, (pair >> 32) as u32]) {
+        *word = T::from_word(value);
     }
-    lanes.into_iter().fold(T::zero(), |most, x| if x > most { x } else { most })
+}
+
+/// What the numbers of a block are multiplied with to lie between 0 and 1; 0 where there is no such number, which makes
+/// the least of all numbers of them.
+#[inline(always)]
+fn inverse<T: Element>(scale: T) -> T {
+    let inverse = T::one() / scale;
+    if inverse.is_finite() { inverse } else { T::zero() }
 }
 
 /// What part of the largest number this one is, from 0 to 1.
 #[inline(always)]
-fn share<T: Element>(x: T, scale: T) -> f32 {
-    // Infinite by infinite is the largest there is.
-    let y = if x == scale { 1.0 } else { Real::to_f64(x / scale) as f32 };
-    if y > 0.0 { y } else { 0.0 }
-}
-
-/// Four codes into each word.
-#[inline(always)]
-fn join<T: Element>(bytes: &[u32], words: &mut [T]) {
-    let mut joined = [0_u32; BLOCK / CODES];
-    for (quarter, bytes) in bytes.chunks(words.len().max(1)).enumerate() {
-        for (word, byte) in joined.iter_mut().zip(bytes) {
-            *word |= byte << (8 * quarter);
-        }
-    }
-    for (word, joined) in words.iter_mut().zip(joined) {
-        *word = T::from_word(joined);
-    }
+fn share<T: Element>(x: T, inverse: T) -> f32 {
+    let y = x * inverse;
+    Real::to_f64(if y > T::zero() { y } else { T::zero() }) as f32
 }
 
 /// The code of a number from 0 to 1, rounded up with the probability that `dither` is large enough.

@@ -1,9 +1,11 @@
 //! What the rules share: walking slices once, eight elements at a time; cutting state; checking settings.
 
 use bantam_core::{InvalidSetting, Real, Schedule, UpdateContext};
-use bantam_kernels::parallel::{GRAIN, for_each_chunk_of_two};
+use bantam_kernels::parallel::GRAIN;
 use bantam_kernels::simd::LANES;
-use bantam_kernels::{Element, Simd, SimdOp, Vector, dispatch, for_each_chunk_of, run};
+use bantam_kernels::{
+    Element, Simd, SimdOp, Vector, dispatch, for_each_chunk, for_each_chunk_of, map_chunks_of_two, run,
+};
 use core::array::from_fn;
 
 /// Eight elements of each of N slices, at the level `S`.
@@ -30,8 +32,13 @@ pub(crate) trait Kept<T: Element, const K: usize>: Sized {
     /// How many of `n` parameters there is state for.
     fn elements(&self, n: usize) -> usize;
 
-    /// Walks slices and state once.
-    fn walk<const M: usize>(self, cx: &UpdateContext<'_>, slices: [&mut [T]; M], step: impl Step<T, M, K>);
+    /// Walks slices and state once. Returns the sums of the squares of what the step made of each slice, if `SUMS`.
+    fn walk<const M: usize, const SUMS: bool>(
+        self,
+        cx: &UpdateContext<'_>,
+        slices: [&mut [T]; M],
+        step: impl Step<T, M, K>,
+    ) -> [f64; M];
 }
 
 impl<T: Element, const K: usize> Kept<T, K> for &mut [T] {
@@ -41,9 +48,14 @@ impl<T: Element, const K: usize> Kept<T, K> for &mut [T] {
     }
 
     #[inline(always)]
-    fn walk<const M: usize>(self, cx: &UpdateContext<'_>, slices: [&mut [T]; M], step: impl Step<T, M, K>) {
+    fn walk<const M: usize, const SUMS: bool>(
+        self,
+        cx: &UpdateContext<'_>,
+        slices: [&mut [T]; M],
+        step: impl Step<T, M, K>,
+    ) -> [f64; M] {
         let n = slices[0].len();
-        walk(cx, slices, pieces(self, n), step);
+        walk_summing::<T, M, K, SUMS>(cx, slices, pieces(self, n), step)
     }
 }
 
@@ -64,7 +76,7 @@ impl<T: Element> Job<T> for Descend<'_, T> {
         let Descend { parameter, gradient, rate, l2, decoupled, shrink } = self;
         let n = state.elements(both(parameter, gradient));
         let step = Descent { rule, rate, l2, decoupled, shrink };
-        state.walk(cx, [&mut parameter[..n], &mut gradient[..n]], step);
+        state.walk::<2, false>(cx, [&mut parameter[..n], &mut gradient[..n]], step);
     }
 }
 
@@ -101,7 +113,7 @@ impl<T: Element> Job<T> for Turn<'_, T> {
     #[inline(always)]
     fn run<const K: usize>(self, cx: &UpdateContext<'_>, rule: impl Rule<T, K>, state: impl Kept<T, K>) {
         let n = state.elements(self.updates.len());
-        state.walk(cx, [&mut self.updates[..n]], Turned(rule));
+        state.walk::<1, false>(cx, [&mut self.updates[..n]], Turned(rule));
     }
 }
 
@@ -140,29 +152,81 @@ pub(crate) fn walk<T: Element, const M: usize, const K: usize>(
     state: [&mut [T]; K],
     step: impl Step<T, M, K>,
 ) {
-    for_each_chunk_of_two(&cx.context, slices, GRAIN, state, GRAIN, |_, slices, state| {
-        run(&cx.context, Walk { slices, state, step });
-    });
+    walk_summing::<T, M, K, false>(cx, slices, state, step);
 }
 
-struct Walk<'a, T, X, const M: usize, const K: usize> {
+/// The most parts that a sum over a tensor is made of.
+pub(crate) const PARTS: usize = 16;
+
+/// How many elements a task walks over: with a sum so many that the parts have a place, whose number depends on the
+/// length alone. A multiple of `multiple`.
+pub(crate) const fn chunk_len(len: usize, sums: bool, multiple: usize) -> usize {
+    let most = len.div_ceil(PARTS).next_multiple_of(multiple);
+    if sums && most > GRAIN { most } else { GRAIN }
+}
+
+/// Adds parts up, in their order.
+pub(crate) fn total<const M: usize>(parts: &[[f64; M]]) -> [f64; M] {
+    from_fn(|i| parts.iter().map(|part| part[i]).sum())
+}
+
+/// As [`walk`]. If `SUMS`, it returns for every slice the sum of the squares of what the step made of it, in f64, in an
+/// order that the length alone fixes: a norm does not cost another pass over memory.
+#[inline(always)]
+pub(crate) fn walk_summing<T: Element, const M: usize, const K: usize, const SUMS: bool>(
+    cx: &UpdateContext<'_>,
+    slices: [&mut [T]; M],
+    state: [&mut [T]; K],
+    step: impl Step<T, M, K>,
+) -> [f64; M] {
+    let chunk = chunk_len(slices[0].len(), SUMS, LANES);
+    let mut parts = [[0.0; M]; PARTS];
+    let wanted = if SUMS { &mut parts[..] } else { &mut [] };
+    map_chunks_of_two(&cx.context, slices, chunk, state, chunk, wanted, |_, slices, state| {
+        run(&cx.context, Walk::<_, _, M, K, SUMS> { slices, state, step })
+    });
+    if SUMS { total(&parts) } else { [0.0; M] }
+}
+
+struct Walk<'a, T, X, const M: usize, const K: usize, const SUMS: bool> {
     slices: [&'a mut [T]; M],
     state: [&'a mut [T]; K],
     step: X,
 }
 
-impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize> SimdOp for Walk<'_, T, X, M, K> {
-    type Output = ();
+impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize, const SUMS: bool> SimdOp
+    for Walk<'_, T, X, M, K, SUMS>
+{
+    type Output = [f64; M];
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
+    fn eval<S: Simd>(self, simd: S) -> [f64; M] {
         let Walk { slices, state, step } = self;
+        if let (false, Some(single)) = (SUMS, simd.single()) {
+            for at in 0..slices[0].len() {
+                let values = from_fn(|i| T::Vector::splat(single, slices[i][at]));
+                let kept = from_fn(|i| T::Vector::splat(single, state[i][at]));
+                let (values, kept) = step.next(single, values, kept);
+                slices[0][at] = values[0].first();
+                for i in 0..K {
+                    state[i][at] = kept[i].first();
+                }
+            }
+            return [0.0; M];
+        }
+        let mut sums = [S::F64::splat(simd, 0.0); M];
         let slices = slices.map(|slice| slice.as_chunks_mut::<LANES>());
         let state = state.map(|slice| slice.as_chunks_mut::<LANES>());
         for at in 0..slices[0].0.len() {
             let values = from_fn(|i| T::Vector::<S>::load(simd, &slices[i].0[at]));
             let kept = from_fn(|i| T::Vector::<S>::load(simd, &state[i].0[at]));
             let (values, kept) = step.next(simd, values, kept);
+            if SUMS {
+                for i in 0..M {
+                    let wide = T::widen(simd, values[i]);
+                    sums[i] = sums[i] + wide * wide;
+                }
+            }
             values[0].store(&mut slices[0].0[at]);
             for i in 0..K {
                 kept[i].store(&mut state[i].0[at]);
@@ -172,11 +236,21 @@ impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize> SimdOp for Wa
             let values = from_fn(|i| T::Vector::<S>::load_partial(simd, slices[i].1, T::zero()));
             let kept = from_fn(|i| T::Vector::<S>::load_partial(simd, state[i].1, T::zero()));
             let (values, kept) = step.next(simd, values, kept);
+            if SUMS {
+                for i in 0..M {
+                    // The lanes beyond the end may hold anything.
+                    let mut lanes = [T::zero(); LANES];
+                    values[i].store_partial(&mut lanes[..slices[0].1.len()]);
+                    let wide = T::widen(simd, T::Vector::<S>::load(simd, &lanes));
+                    sums[i] = sums[i] + wide * wide;
+                }
+            }
             values[0].store_partial(slices[0].1);
             for i in 0..K {
                 kept[i].store_partial(state[i].1);
             }
         }
+        sums.map(|sum| sum.tree(|a, b| a + b))
     }
 }
 
@@ -237,22 +311,8 @@ pub(crate) fn for_each<T: Element, const N: usize>(
 
 /// The Euclidean norm, summed in f64, where squares of `f32` cannot overflow, in an order that the length alone fixes.
 pub(crate) fn norm<T: Element>(cx: &UpdateContext<'_>, x: &[T]) -> f64 {
-    let sums = dispatch(&cx.context, || {
-        let mut sums = [0.0; LANES];
-        let (whole, rest) = x.as_chunks::<LANES>();
-        for lanes in whole {
-            for (sum, x) in sums.iter_mut().zip(lanes) {
-                let x = Real::to_f64(*x);
-                *sum += x * x;
-            }
-        }
-        for (sum, x) in sums.iter_mut().zip(rest) {
-            let x = Real::to_f64(*x);
-            *sum += x * x;
-        }
-        sums
-    });
-    square_root(sums.iter().sum::<f64>())
+    let [squares] = sums_of_squares(cx, [x], T::zero());
+    square_root(squares)
 }
 
 /// The norms of θ and of u + decay·θ, as [`norm`] has them, in one pass.
@@ -262,24 +322,56 @@ pub(crate) fn norms<T: Element>(
     updates: &[T],
     decay: T,
 ) -> [f64; 2] {
-    let sums = dispatch(&cx.context, || {
-        let mut sums = [[0.0; LANES]; 2];
-        let add = |sums: &mut [[f64; LANES]; 2], parameter: &[T], updates: &[T]| {
-            let [weights, steps] = sums;
-            for (((weight, step), p), u) in weights.iter_mut().zip(steps).zip(parameter).zip(updates) {
-                let (p, u) = (Real::to_f64(*p), Real::to_f64(*u + decay * *p));
-                *weight += p * p;
-                *step += u * u;
-            }
-        };
-        let ((parameter, p), (updates, u)) = (parameter.as_chunks::<LANES>(), updates.as_chunks::<LANES>());
-        for (parameter, updates) in parameter.iter().zip(updates) {
-            add(&mut sums, parameter, updates);
-        }
-        add(&mut sums, p, u);
-        sums
+    sums_of_squares(cx, [parameter, updates], decay).map(square_root)
+}
+
+/// The sums of the squares of the first slice, and of the others plus decay · the first. All are as long as the first.
+fn sums_of_squares<T: Element, const N: usize>(
+    cx: &UpdateContext<'_>,
+    slices: [&[T]; N],
+    decay: T,
+) -> [f64; N] {
+    let len = slices.iter().map(|slice| slice.len()).min().unwrap_or(0);
+    let chunk = chunk_len(len, true, LANES);
+    let mut parts = [[0.0; N]; PARTS];
+    let parts = &mut parts[..len.div_ceil(chunk)];
+    for_each_chunk(&cx.context, parts, 1, |index, part| {
+        let range = index * chunk..((index + 1) * chunk).min(len);
+        let slices = slices.map(|slice| &slice[range.clone()]);
+        part.fill(run(&cx.context, SumsOfSquares { slices, decay }));
     });
-    sums.map(|sums| square_root(sums.iter().sum::<f64>()))
+    total(parts)
+}
+
+struct SumsOfSquares<'a, T, const N: usize> {
+    slices: [&'a [T]; N],
+    decay: T,
+}
+
+impl<T: Element, const N: usize> SimdOp for SumsOfSquares<'_, T, N> {
+    type Output = [f64; N];
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) -> [f64; N] {
+        let slices = self.slices.map(|slice| slice.as_chunks::<LANES>());
+        let decay = T::Vector::<S>::splat(simd, self.decay);
+        let mut sums = [S::F64::splat(simd, 0.0); N];
+        for at in 0..slices[0].0.len() {
+            let first = T::Vector::<S>::load(simd, &slices[0].0[at]);
+            for i in 0..N {
+                let x = T::Vector::<S>::load(simd, &slices[i].0[at]);
+                let wide = T::widen(simd, if i == 0 { x } else { x + decay * first });
+                sums[i] = sums[i] + wide * wide;
+            }
+        }
+        let first = T::Vector::<S>::load_partial(simd, slices[0].1, T::zero());
+        for i in 0..N {
+            let x = T::Vector::<S>::load_partial(simd, slices[i].1, T::zero());
+            let wide = T::widen(simd, if i == 0 { x } else { x + decay * first });
+            sums[i] = sums[i] + wide * wide;
+        }
+        sums.map(|sum| sum.tree(|a, b| a + b))
+    }
 }
 
 /// `f64::sqrt` is not in `core`; through its trait it is.

@@ -91,12 +91,12 @@
 //!
 //! # As text
 //!
-//! With the feature `alloc`, `AnySchedule` reads all of them from text such as `onecycle(max=0.5, steps=1000)` and says
+//! With the feature `names`, `AnySchedule` reads all of them from text such as `onecycle(max=0.5, steps=1000)` and says
 //! what is wrong, and where, if it cannot. `bantam schedule "onecycle(max=0.5, steps=1000)"` draws what it reads.
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "alloc")]
+#[cfg(feature = "names")]
 extern crate alloc;
 
 mod compose;
@@ -105,7 +105,7 @@ mod decay;
 mod number;
 mod plateau;
 mod span;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "names")]
 mod text;
 
 pub use bantam_core::Schedule;
@@ -114,10 +114,10 @@ pub use cycle::{Annealing, CosineRestarts, Cyclic, CyclicMode, OneCycle, OneCycl
 pub use decay::{Constant, Exponential, MultiStep, Noam, PiecewiseConstant, Power, Step, TimeBased};
 pub use plateau::{Plateau, PlateauState};
 pub use span::{Cosine, Linear, Polynomial};
-#[cfg(feature = "alloc")]
+#[cfg(feature = "names")]
 pub use text::{AnySchedule, ParseError, ParseErrorKind};
 
 /// The README's programs, run as documentation tests.
-#[cfg(all(doctest, feature = "alloc"))]
+#[cfg(all(doctest, feature = "names"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

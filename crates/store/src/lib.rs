@@ -1,6 +1,6 @@
 //! Parameters and checkpoints as bytes, and those bytes as files that survive a crash.
 //!
-//! * `safetensors` (feature `alloc`): named tensors with text metadata, in the format that Python's `safetensors`
+//! * `safetensors` (feature of the same name): named tensors with text metadata, in the format that Python's `safetensors`
 //!   reads and writes.
 //! * [`checkpoint`]: a container that knows whether its content is whole: magic, version, length, content, checksum.
 //!   Needs no allocator, so a board can keep one in flash.
@@ -9,7 +9,7 @@
 //!   if the program is killed or the power fails in the middle; reads checkpoints.
 //!
 //! ```
-//! # #[cfg(feature = "std")]
+//! # #[cfg(all(feature = "std", feature = "safetensors"))]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use bantam_store::{file, safetensors::{Tensors, Writer}};
 //! use bantam_core::Shape;
@@ -28,7 +28,7 @@
 //! # std::fs::remove_file(&path)?;
 //! # Ok(())
 //! # }
-//! # #[cfg(not(feature = "std"))]
+//! # #[cfg(not(all(feature = "std", feature = "safetensors")))]
 //! # fn main() {}
 //! ```
 #![no_std]
@@ -43,5 +43,5 @@ pub mod checkpoint;
 #[cfg(feature = "std")]
 pub mod file;
 pub mod flash;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "safetensors")]
 pub mod safetensors;

@@ -1,5 +1,5 @@
 //! Named tensors: round trips, a file that Python wrote, and errors.
-#![cfg(feature = "alloc")]
+#![cfg(feature = "safetensors")]
 
 use bantam_core::Shape;
 use bantam_store::safetensors::{Error, Tensors, Writer};

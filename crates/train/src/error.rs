@@ -21,9 +21,10 @@ pub enum Error {
     /// Plans that do not belong together; a bug.
     Bind(BindError),
     /// The content of a checkpoint or of saved parameters.
+    #[cfg(feature = "checkpoints")]
     Tensors(bantam_store::safetensors::Error),
     /// A file of them.
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "checkpoints", feature = "std"))]
     File(bantam_store::file::FileError),
     /// What a checkpoint's receiver says.
     Sink(String),
@@ -92,8 +93,9 @@ impl fmt::Display for Error {
             Error::NonFinite(error) => error.fmt(f),
             Error::Step(error) => error.fmt(f),
             Error::Bind(error) => error.fmt(f),
+            #[cfg(feature = "checkpoints")]
             Error::Tensors(error) => error.fmt(f),
-            #[cfg(feature = "std")]
+            #[cfg(all(feature = "checkpoints", feature = "std"))]
             Error::File(error) => error.fmt(f),
             Error::Sink(message) => f.write_str(message),
             Error::Setting { name, rule } => write!(f, "{name} must be {rule}"),
@@ -182,13 +184,14 @@ impl From<BindError> for Error {
     }
 }
 
+#[cfg(feature = "checkpoints")]
 impl From<bantam_store::safetensors::Error> for Error {
     fn from(error: bantam_store::safetensors::Error) -> Self {
         Error::Tensors(error)
     }
 }
 
-#[cfg(feature = "std")]
+#[cfg(all(feature = "checkpoints", feature = "std"))]
 impl From<bantam_store::file::FileError> for Error {
     fn from(error: bantam_store::file::FileError) -> Self {
         Error::File(error)

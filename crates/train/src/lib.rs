@@ -39,14 +39,14 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "checkpoints")]
+mod checkpoint;
 #[cfg(feature = "alloc")]
 mod error;
 #[cfg(feature = "alloc")]
 mod network;
 #[cfg(feature = "alloc")]
 mod progress;
-#[cfg(feature = "alloc")]
-mod state;
 #[cfg(feature = "alloc")]
 mod trainer;
 

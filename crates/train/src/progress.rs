@@ -85,3 +85,13 @@ pub(crate) struct Progress {
     pub history: Vec<EpochRecord>,
     pub best: Option<Best>,
 }
+
+/// What the run cannot be resumed without agreeing on.
+#[cfg_attr(not(feature = "checkpoints"), expect(dead_code, reason = "only a checkpoint asks"))]
+pub(crate) struct Identity {
+    pub seed: u64,
+    pub batch: usize,
+    pub micro_batch: usize,
+    pub samples: usize,
+    pub batches_per_epoch: usize,
+}

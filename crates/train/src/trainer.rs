@@ -3,8 +3,7 @@
 use crate::{
     EpochRecord, Error, Network, Stop,
     network::{LossFunction, Traced, Training, Use},
-    progress::{Best, Progress},
-    state,
+    progress::{Best, Identity, Progress},
 };
 use alloc::{boxed::Box, vec::Vec};
 use bantam_autodiff::{Mode, Var};
@@ -45,7 +44,10 @@ pub enum Event<'e> {
     Epoch(&'e EpochRecord),
 }
 
-type CheckpointSink<'a> = Box<dyn FnMut(&[u8]) -> Result<(), Error> + 'a>;
+/// Takes the state of the run away, to be gone on from.
+pub(crate) type Keep<'a> = Box<dyn FnMut(&Network<'_>, &Progress, &Identity) -> Result<(), Error> + 'a>;
+/// Puts the run where it stood.
+pub(crate) type Restore<'a> = Box<dyn FnOnce(&mut Network<'_>, &Identity) -> Result<Progress, Error> + 'a>;
 
 /// When to give up on further epochs.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +89,8 @@ pub struct Trainer<'a> {
     validation: Option<&'a dyn Dataset>,
     early: Option<EarlyStopping>,
     context: Context<'a>,
-    checkpoint: Option<CheckpointSink<'a>>,
-    resume: Option<Vec<u8>>,
+    pub(crate) keep: Option<Keep<'a>>,
+    pub(crate) restore: Option<Restore<'a>>,
 }
 
 impl fmt::Debug for Trainer<'_> {
@@ -148,8 +150,8 @@ impl<'a> Trainer<'a> {
             validation: None,
             early: None,
             context: Context::default(),
-            checkpoint: None,
-            resume: None,
+            keep: None,
+            restore: None,
         }
     }
 
@@ -233,39 +235,6 @@ impl<'a> Trainer<'a> {
         self
     }
 
-    /// Gives `sink` the complete state of the run after each epoch and when the observer ends the run.
-    /// [`resume`](Self::resume) goes on from any of them with the same bits as if nothing had happened.
-    #[must_use]
-    pub fn checkpoint(mut self, sink: impl FnMut(&[u8]) -> Result<(), Error> + 'a) -> Self {
-        self.checkpoint = Some(Box::new(sink));
-        self
-    }
-
-    /// Keeps the latest checkpoint in a file, which is replaced at once or not at all.
-    #[cfg(feature = "std")]
-    #[must_use]
-    pub fn checkpoint_file(self, path: impl Into<std::path::PathBuf>) -> Self {
-        let path = path.into();
-        self.checkpoint(move |content| Ok(bantam_store::file::write_checkpoint(&path, content)?))
-    }
-
-    /// Goes on from a checkpoint file.
-    ///
-    /// # Errors
-    /// The file cannot be read, or is cut short or damaged.
-    #[cfg(feature = "std")]
-    pub fn resume_file(self, path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
-        let content = bantam_store::file::read_checkpoint(path)?;
-        Ok(self.resume(content))
-    }
-
-    /// Goes on from a checkpoint.
-    #[must_use]
-    pub fn resume(mut self, checkpoint: Vec<u8>) -> Self {
-        self.resume = Some(checkpoint);
-        self
-    }
-
     /// Traces and plans the training without beginning it: the network with its fresh parameters and its training plan,
     /// to look at [`summary`](Network::summary) and [`plan`](Network::plan), and to find out early what does not fit.
     ///
@@ -322,7 +291,7 @@ impl<'a> Trainer<'a> {
         if let Some(validation) = self.validation {
             network.check(validation, true)?;
         }
-        let identity = state::Identity {
+        let identity = Identity {
             seed: self.seed,
             batch: self.batch,
             micro_batch: micro,
@@ -353,8 +322,8 @@ impl<'a> Trainer<'a> {
     ) -> Result<Trained<'a>, Error> {
         let Begun { mut network, batches, per_epoch, parts, identity } = self.begin(train)?;
         let classes = matches!(train.target(), Target::Classes(_));
-        let mut progress = match self.resume.take() {
-            Some(content) => state::restore(&content, &mut network, &identity)?,
+        let mut progress = match self.restore.take() {
+            Some(restore) => restore(&mut network, &identity)?,
             None => Progress::default(),
         };
         // What watches the loss has seen every epoch of the past.
@@ -410,8 +379,8 @@ impl<'a> Trainer<'a> {
                 progress.epoch += 1;
                 (progress.batch, progress.loss_sum, progress.correct, progress.samples) = (0, 0.0, 0, 0);
             }
-            if let Some(sink) = &mut self.checkpoint {
-                sink(&state::save(&network, &progress, &identity)?)?;
+            if let Some(keep) = &mut self.keep {
+                keep(&network, &progress, &identity)?;
             }
             if complete && let Some(record) = progress.history.last() {
                 stop |= tell(Event::Epoch(record));
@@ -447,7 +416,7 @@ struct Begun<'a> {
     per_epoch: usize,
     /// Micro-batches in a batch.
     parts: usize,
-    identity: state::Identity,
+    identity: Identity,
 }
 
 /// One update from one batch, from as many gradients as the optimizer takes, each in as many parts as the batch has

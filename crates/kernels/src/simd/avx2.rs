@@ -35,6 +35,13 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
         prefetch(self, at);
     }
 
+    type Single = Self;
+
+    #[inline(always)]
+    fn single(self) -> Option<Self> {
+        None
+    }
+
     #[inline(always)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
         #[target_feature(enable = "avx2,fma")]
@@ -43,6 +50,15 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
         }
         // SAFETY: the token proves that the CPU has both features.
         unsafe { compiled(self, op) }
+    }
+
+    #[inline(always)]
+    fn widen(self, x: Self::F32) -> Self::F64 {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe {
+            let [low, high] = [_mm256_castps256_ps128(x.0), _mm256_extractf128_ps::<1>(x.0)];
+            F64(_mm256_cvtps_pd(low), _mm256_cvtps_pd(high))
+        }
     }
 }
 

@@ -40,6 +40,12 @@ macro_rules! token {
             type F32 = $vector;
             type F64 = avx2::F64<true>;
             type Wide = Avx512Wide;
+            type Single = Self;
+
+            #[inline(always)]
+            fn single(self) -> Option<Self> {
+                None
+            }
 
             #[inline(always)]
             fn wide(self) -> Avx512Wide {

@@ -27,6 +27,13 @@ impl Simd for Portable {
         self
     }
 
+    type Single = Self;
+
+    #[inline(always)]
+    fn single(self) -> Option<Self> {
+        None
+    }
+
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
         op.eval(self)

@@ -1,5 +1,7 @@
 //! Trials of the training loop: what it promises about resuming, stopping, accumulating, order, threads and mistakes.
 
+#![cfg(feature = "checkpoints")]
+
 mod accumulating;
 mod common;
 mod frozen;

@@ -3,10 +3,10 @@
 //! The format is safetensors, so a checkpoint can be looked into with any tool that reads those.
 
 use crate::{
-    EpochRecord, Error, Network,
-    progress::{Best, Progress},
+    EpochRecord, Error, Network, Trainer,
+    progress::{Best, Identity, Progress},
 };
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_store::safetensors::{Tensors, Writer};
 
@@ -15,13 +15,40 @@ const COLUMNS: usize = 7;
 /// Where the run stands.
 const COUNTERS: usize = 8;
 
-/// What the run cannot be resumed without agreeing on.
-pub(crate) struct Identity {
-    pub seed: u64,
-    pub batch: usize,
-    pub micro_batch: usize,
-    pub samples: usize,
-    pub batches_per_epoch: usize,
+impl<'a> Trainer<'a> {
+    /// Gives `sink` the complete state of the run after each epoch and when the observer ends the run.
+    /// [`resume`](Self::resume) goes on from any of them with the same bits as if nothing had happened.
+    #[must_use]
+    pub fn checkpoint(mut self, mut sink: impl FnMut(&[u8]) -> Result<(), Error> + 'a) -> Self {
+        self.keep =
+            Some(Box::new(move |network, progress, identity| sink(&save(network, progress, identity)?)));
+        self
+    }
+
+    /// Keeps the latest checkpoint in a file, which is replaced at once or not at all.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn checkpoint_file(self, path: impl Into<std::path::PathBuf>) -> Self {
+        let path = path.into();
+        self.checkpoint(move |content| Ok(bantam_store::file::write_checkpoint(&path, content)?))
+    }
+
+    /// Goes on from a checkpoint file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is cut short or damaged.
+    #[cfg(feature = "std")]
+    pub fn resume_file(self, path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
+        let content = bantam_store::file::read_checkpoint(path)?;
+        Ok(self.resume(content))
+    }
+
+    /// Goes on from a checkpoint.
+    #[must_use]
+    pub fn resume(mut self, checkpoint: Vec<u8>) -> Self {
+        self.restore = Some(Box::new(move |network, identity| restore(&checkpoint, network, identity)));
+        self
+    }
 }
 
 impl Identity {
@@ -36,11 +63,7 @@ impl Identity {
     }
 }
 
-pub(crate) fn save(
-    network: &Network<'_>,
-    progress: &Progress,
-    identity: &Identity,
-) -> Result<Vec<u8>, Error> {
+fn save(network: &Network<'_>, progress: &Progress, identity: &Identity) -> Result<Vec<u8>, Error> {
     let mut writer = Writer::new();
     for (name, value) in identity.entries() {
         writer.metadata(name, &format!("{value}"))?;
@@ -71,11 +94,7 @@ pub(crate) fn save(
     Ok(writer.finish())
 }
 
-pub(crate) fn restore(
-    bytes: &[u8],
-    network: &mut Network<'_>,
-    identity: &Identity,
-) -> Result<Progress, Error> {
+fn restore(bytes: &[u8], network: &mut Network<'_>, identity: &Identity) -> Result<Progress, Error> {
     let tensors = Tensors::parse(bytes)?;
     for (name, expected) in identity.entries() {
         let got = tensors.metadata(name).unwrap_or("nothing");
