@@ -13,7 +13,7 @@ pub struct Avx2<const FUSED: bool>(());
 impl<const FUSED: bool> Avx2<FUSED> {
     #[inline(always)]
     pub(super) fn new(level: Level) -> Self {
-        debug_assert!(level.name() == LevelName::Avx2);
+        debug_assert!(level.name() >= LevelName::Avx2);
         Avx2(())
     }
 }
