@@ -15,19 +15,27 @@ const SUMS: usize = 12;
 
 impl SimdOp for MultiplyAdd {
     const FUSES: bool = true;
-    type Output = f32;
+    const WIDE: bool = true;
+    /// One of the sums, and lanes of a vector.
+    type Output = (f32, usize);
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) -> f32 {
-        let factor = <f32 as Element>::Vector::<S>::splat(simd, black_box(0.5));
-        let mut sums = [factor; SUMS];
-        for _ in 0..self.rounds {
-            for sum in &mut sums {
-                *sum = sum.mul_add(factor, factor);
-            }
-        }
-        sums.iter().map(|sum| sum.tree(|a, b| a + b)).sum()
+    fn eval<S: Simd>(self, simd: S) -> (f32, usize) {
+        multiply_add_lanes(simd.wide(), self.rounds)
     }
+}
+
+#[inline(always)]
+fn multiply_add_lanes<S: Simd>(simd: S, rounds: usize) -> (f32, usize) {
+    type Lanes<S> = <f32 as Element>::Vector<S>;
+    let factor = Lanes::<S>::splat(simd, black_box(0.5));
+    let mut sums = [factor; SUMS];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = sum.mul_add(factor, factor);
+        }
+    }
+    (sums.iter().map(|sum| sum.tree(|a, b| a + b)).sum(), <Lanes<S> as Vector<f32, S>>::WIDTH)
 }
 
 /// The limits that the rows of a table are compared with.
@@ -38,7 +46,8 @@ pub fn all(cx: Context<'static>) -> Vec<Row> {
 /// The peak of multiplications and additions of `f32` at the level of `cx`, on one thread.
 pub fn multiply_add(cx: Context<'static>) -> Row {
     let rounds = 20_000;
-    let flops = (rounds * SUMS * bantam_kernels::simd::LANES * 2) as f64;
+    let (_, lanes) = run(&cx, MultiplyAdd { rounds: 1 });
+    let flops = (rounds * SUMS * lanes * 2) as f64;
     Row::new("limit: multiply-adds in registers", Work::Flops(flops), move || {
         black_box(run(&cx, MultiplyAdd { rounds }));
     })

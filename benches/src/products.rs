@@ -36,12 +36,18 @@ pub fn product(cx: Context<'static>, m: usize, n: usize, k: usize, a_t: bool, b_
     })
 }
 
-/// Square products, and the three of a linear layer: forward (the weights are stored as outputs × inputs), the gradient
+/// Square products, some that are not, and the three of a linear layer: forward (the weights are stored as outputs × inputs), the gradient
 /// by the input, the gradient by the weights.
 pub fn products(cx: Context<'static>) -> Vec<Row> {
     let mut rows = vec![];
-    for n in [64, 128, 256, 512, 1024] {
+    for n in [32, 64, 128, 256, 512, 1024] {
         rows.push(product(cx, n, n, n, false, false));
+    }
+    // Wide, tall and narrow, and without a depth.
+    for (m, n, k) in
+        [(128, 784, 512), (64, 288, 1024), (4096, 27, 32), (4, 784, 512), (512, 1, 784), (512, 784, 1)]
+    {
+        rows.push(product(cx, m, n, k, false, false));
     }
     for (batch, inputs, outputs) in
         [(128, 784, 512), (128, 512, 10), (32, 64, 64), (32, 16, 16), (32, 2, 16), (1, 784, 512)]

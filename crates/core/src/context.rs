@@ -48,6 +48,9 @@ pub enum LevelName {
     Sse2,
     /// x86-64 with AVX2 and FMA.
     Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ and VL. Only kernels that compute more than they wait for memory, and with
+    /// [`Numerics::Fast`]; the others run at AVX2.
+    Avx512,
 }
 
 /// An instruction set that this CPU is known to have. There is no way to make one up.
@@ -67,11 +70,22 @@ impl Level {
     /// The highest level of this CPU. Without the feature `std`, the highest that the compiler was told of
     /// (`-C target-cpu`).
     pub fn detect() -> Level {
-        #[cfg(all(target_arch = "x86_64", feature = "std"))]
-        let avx2 = std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma");
-        #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
-        let avx2 = cfg!(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "fma"));
-        if avx2 { Level(LevelName::Avx2) } else { Level::BASELINE }
+        macro_rules! has {
+            ($($feature:tt)*) => {{
+                #[cfg(all(target_arch = "x86_64", feature = "std"))]
+                let there = true $(&& std::is_x86_feature_detected!($feature))*;
+                #[cfg(not(all(target_arch = "x86_64", feature = "std")))]
+                let there = cfg!(all(target_arch = "x86_64" $(, target_feature = $feature)*));
+                there
+            }};
+        }
+        if !has!("avx2" "fma") {
+            Level::BASELINE
+        } else if has!("avx512f" "avx512bw" "avx512dq" "avx512vl") {
+            Level(LevelName::Avx512)
+        } else {
+            Level(LevelName::Avx2)
+        }
     }
 
     /// This level or `name`, whichever is lower: an override can only lower.
@@ -88,7 +102,7 @@ impl Level {
     /// All levels that this CPU has, lowest first: what a test battery runs over.
     pub fn available() -> impl Iterator<Item = Level> {
         let highest = Level::detect();
-        [LevelName::Scalar, LevelName::Portable, LevelName::Sse2, LevelName::Avx2]
+        [LevelName::Scalar, LevelName::Portable, LevelName::Sse2, LevelName::Avx2, LevelName::Avx512]
             .into_iter()
             .map(Level)
             .filter(move |l| *l <= highest)

@@ -50,6 +50,8 @@ impl<T: Send + Sync> Span<'_, T> {
 pub trait MapFn<T: Element>: Copy + Sync {
     /// As [`SimdOp::FUSES`].
     const FUSES: bool = false;
+    /// As [`SimdOp::WIDE`]; the function then meets vectors of more than eight lanes.
+    const WIDE: bool = false;
 
     /// The function, lane by lane: no lane may depend on another.
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S>;
@@ -76,6 +78,7 @@ struct MapOp<'a, T, F> {
 
 impl<T: Element, F: MapFn<T>> SimdOp for MapOp<'_, T, F> {
     const FUSES: bool = F::FUSES;
+    const WIDE: bool = F::WIDE;
     type Output = ();
 
     #[inline(always)]
@@ -124,11 +127,35 @@ pub(crate) fn zip_slices<T: Element, S: Simd>(simd: S, f: impl ZipFn<T>, a: &[T]
 /// 1. `x` can be read and `y` written for `len` elements.
 /// 2. Both start at the same address or they do not overlap.
 #[inline(always)]
-unsafe fn map_line<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: *const T, y: *mut T, len: usize) {
+pub(crate) unsafe fn map_line<T: Element, S: Simd, F: MapFn<T>>(
+    simd: S,
+    f: F,
+    x: *const T,
+    y: *mut T,
+    len: usize,
+) {
     if let Some(single) = simd.single() {
         for at in 0..len {
             // SAFETY: 1. and 2.
             unsafe { *y.add(at) = map_one(single, f, *x.add(at)) };
+        }
+        return;
+    }
+    let width = <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH;
+    if const { F::WIDE && <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH > LANES } {
+        let simd = simd.wide();
+        let whole = len - len % width;
+        for at in (0..whole).step_by(width) {
+            // SAFETY: 1. and 2.; the elements are read before they are written.
+            unsafe { f.apply(simd, T::Vector::read(simd, x.add(at))).write(y.add(at)) };
+        }
+        if whole < len {
+            let lanes = (1 << (len - whole)) - 1;
+            // SAFETY: as above, for fewer elements than a vector has.
+            unsafe {
+                let tail = T::Vector::read_lanes(simd, x.add(whole), lanes);
+                f.apply(simd, tail).write_lanes(y.add(whole), lanes);
+            }
         }
         return;
     }

@@ -40,6 +40,7 @@ pub struct Exp;
 
 impl<T: Element> MapFn<T> for Exp {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
 
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
@@ -53,6 +54,7 @@ pub struct Ln;
 
 impl<T: Element> MapFn<T> for Ln {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
 
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
@@ -121,6 +123,7 @@ pub struct Sigmoid;
 
 impl<T: Element> MapFn<T> for Sigmoid {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
 
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
@@ -134,6 +137,7 @@ pub struct Tanh;
 
 impl<T: Element> MapFn<T> for Tanh {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
 
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
@@ -168,6 +172,9 @@ impl<T: Element> MapFn<T> for Cos {
 pub struct Erf;
 
 impl<T: Element> MapFn<T> for Erf {
+    const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
+
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
         T::erf_lanes(simd, x)

@@ -13,7 +13,7 @@ pub struct Avx2<const FUSED: bool>(());
 impl<const FUSED: bool> Avx2<FUSED> {
     #[inline(always)]
     pub(super) fn new(level: Level) -> Self {
-        debug_assert!(level.name() == LevelName::Avx2);
+        debug_assert!(level.name() >= LevelName::Avx2);
         Avx2(())
     }
 }
@@ -23,6 +23,18 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
     const ACCUMULATORS: usize = 12;
     type F32 = F32<FUSED>;
     type F64 = F64<FUSED>;
+    type Wide = Self;
+
+    #[inline(always)]
+    fn wide(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, at: *const T) {
+        prefetch(self, at);
+    }
+
     type Single = Self;
 
     #[inline(always)]
@@ -50,6 +62,11 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
     }
 }
 
+/// A token that proves AVX2 and FMA, and perhaps more.
+pub trait ProvesAvx2: Copy {}
+
+impl<const FUSED: bool> ProvesAvx2 for Avx2<FUSED> {}
+
 /// Compiles a closure for AVX2 and FMA (a multiply and an add in plain Rust are not contracted).
 #[inline(always)]
 pub(super) fn dispatch<R>(_: Avx2<false>, f: impl FnOnce() -> R) -> R {
@@ -61,9 +78,16 @@ pub(super) fn dispatch<R>(_: Avx2<false>, f: impl FnOnce() -> R) -> R {
     unsafe { compiled(f) }
 }
 
+/// Asks for the line at `at`, wherever that points.
+#[inline(always)]
+pub(super) fn prefetch<T>(_: impl ProvesAvx2, at: *const T) {
+    // SAFETY: a prefetch reads nothing and never faults.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+}
+
 /// All bits set in the first `count` lanes.
 #[inline(always)]
-fn first_lanes<const FUSED: bool>(_: Avx2<FUSED>, count: usize) -> __m256i {
+fn first_lanes(_: impl ProvesAvx2, count: usize) -> __m256i {
     // SAFETY: the token proves AVX2.
     unsafe {
         let count = _mm256_set1_epi32(count.min(LANES) as i32);
@@ -149,15 +173,15 @@ impl<const FUSED: bool> F64<FUSED> {
     }
 }
 
-impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
+impl<const FUSED: bool, S: ProvesAvx2> Vector<f32, S> for F32<FUSED> {
     #[inline(always)]
-    fn splat(_: Avx2<FUSED>, value: f32) -> Self {
+    fn splat(_: S, value: f32) -> Self {
         // SAFETY: the token proves AVX2.
         unsafe { F32(_mm256_set1_ps(value)) }
     }
 
     #[inline(always)]
-    fn load(_: Avx2<FUSED>, lanes: &[f32; LANES]) -> Self {
+    fn load(_: S, lanes: &[f32; LANES]) -> Self {
         // SAFETY: the token proves AVX2, and the array has the eight elements that are read.
         unsafe { F32(_mm256_loadu_ps(lanes.as_ptr())) }
     }
@@ -171,12 +195,12 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     #[inline(always)]
     fn to_array(self) -> [f32; LANES] {
         let mut lanes = [0.0; LANES];
-        self.store(&mut lanes);
+        Vector::<_, S>::store(self, &mut lanes);
         lanes
     }
 
     #[inline(always)]
-    fn load_partial(simd: Avx2<FUSED>, from: &[f32], fill: f32) -> Self {
+    fn load_partial(simd: S, from: &[f32], fill: f32) -> Self {
         let mask = first_lanes(simd, from.len());
         // SAFETY: the token proves AVX2, and the mask leaves out lanes beyond the slice, which are not read.
         unsafe {
@@ -193,7 +217,7 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     }
 
     #[inline(always)]
-    fn unzip(self, other: Self, _: Avx2<FUSED>) -> (Self, Self) {
+    fn unzip(self, other: Self, _: S) -> (Self, Self) {
         // SAFETY: a value of this type proves AVX2.
         unsafe {
             // The halves that belong together, then every second lane.
@@ -204,7 +228,7 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     }
 
     #[inline(always)]
-    fn zip(self, other: Self, _: Avx2<FUSED>) -> (Self, Self) {
+    fn zip(self, other: Self, _: S) -> (Self, Self) {
         // SAFETY: a value of this type proves AVX2.
         unsafe {
             let (low, high) = (_mm256_unpacklo_ps(self.0, other.0), _mm256_unpackhi_ps(self.0, other.0));
@@ -213,7 +237,7 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
     }
 
     #[inline(always)]
-    fn transpose(_: Avx2<FUSED>, rows: [Self; LANES]) -> [Self; LANES] {
+    fn transpose(_: S, rows: [Self; LANES]) -> [Self; LANES] {
         let [r0, r1, r2, r3, r4, r5, r6, r7] = rows.map(|row| row.0);
         // SAFETY: the token proves AVX2.
         unsafe {
@@ -239,6 +263,29 @@ impl<const FUSED: bool> Vector<f32, Avx2<FUSED>> for F32<FUSED> {
                 high(b3, b7),
             ]
         }
+    }
+
+    #[inline(always)]
+    unsafe fn read_transposed(simd: S, rows: [*const f32; LANES]) -> [Self; LANES] {
+        // Rows i and i + 4 meet when they are loaded, which takes no shuffle; then columns within half a register.
+        let mut columns = [<Self as Vector<f32, S>>::splat(simd, 0.0); LANES];
+        for half in 0..2 {
+            // SAFETY: the caller's obligation; the token proves AVX2.
+            unsafe {
+                let at = |i: usize| _mm_loadu_ps(rows[i].add(4 * half));
+                let r0 = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(0)), at(4));
+                let r1 = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(1)), at(5));
+                let r2 = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(2)), at(6));
+                let r3 = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(at(3)), at(7));
+                let (a0, a1) = (_mm256_unpacklo_ps(r0, r1), _mm256_unpackhi_ps(r0, r1));
+                let (a2, a3) = (_mm256_unpacklo_ps(r2, r3), _mm256_unpackhi_ps(r2, r3));
+                columns[4 * half] = F32(_mm256_shuffle_ps::<0x44>(a0, a2));
+                columns[4 * half + 1] = F32(_mm256_shuffle_ps::<0xee>(a0, a2));
+                columns[4 * half + 2] = F32(_mm256_shuffle_ps::<0x44>(a1, a3));
+                columns[4 * half + 3] = F32(_mm256_shuffle_ps::<0xee>(a1, a3));
+            }
+        }
+        columns
     }
 
     #[inline(always)]
@@ -314,15 +361,15 @@ impl<const FUSED: bool> Exponent for F32<FUSED> {
     }
 }
 
-impl<const FUSED: bool> Vector<f64, Avx2<FUSED>> for F64<FUSED> {
+impl<const FUSED: bool, S: ProvesAvx2> Vector<f64, S> for F64<FUSED> {
     #[inline(always)]
-    fn splat(_: Avx2<FUSED>, value: f64) -> Self {
+    fn splat(_: S, value: f64) -> Self {
         // SAFETY: the token proves AVX2.
         unsafe { F64(_mm256_set1_pd(value), _mm256_set1_pd(value)) }
     }
 
     #[inline(always)]
-    fn load(_: Avx2<FUSED>, lanes: &[f64; LANES]) -> Self {
+    fn load(_: S, lanes: &[f64; LANES]) -> Self {
         // SAFETY: the token proves AVX2, and the array has the eight elements that are read.
         unsafe { F64(_mm256_loadu_pd(lanes.as_ptr()), _mm256_loadu_pd(lanes.as_ptr().add(4))) }
     }
@@ -339,7 +386,7 @@ impl<const FUSED: bool> Vector<f64, Avx2<FUSED>> for F64<FUSED> {
     #[inline(always)]
     fn to_array(self) -> [f64; LANES] {
         let mut lanes = [0.0; LANES];
-        self.store(&mut lanes);
+        Vector::<_, S>::store(self, &mut lanes);
         lanes
     }
 

@@ -7,6 +7,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(any(feature = "portable", target_arch = "x86", target_arch = "aarch64", target_family = "wasm"))]
 mod portable;
 mod scalar;
@@ -30,6 +32,8 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::{Avx512, Avx512Wide};
 #[cfg(any(feature = "portable", target_arch = "x86", target_arch = "aarch64", target_family = "wasm"))]
 pub use portable::Portable;
 pub use scalar::Scalar;
@@ -53,6 +57,19 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// One number at a time, where vectors of eight are eight numbers: loops over elements then take them one by one, which
     /// makes them an eighth as long in memory.
     fn single(self) -> Option<Self::Single>;
+
+    /// The token for the widest registers: for functions of each lane, and for products, whose sums are lanes of their own.
+    /// Mostly this one.
+    type Wide: Simd;
+
+    /// The token for the widest registers.
+    fn wide(self) -> Self::Wide;
+
+    /// Asks for the cache line at `at`, which may point anywhere.
+    #[inline(always)]
+    fn prefetch<T>(self, at: *const T) {
+        let _ = at;
+    }
 
     /// Runs `op` as a function of its own: for long inner loops that several kernels share.
     fn call<O: SimdOp>(self, op: O) -> O::Output;
@@ -83,6 +100,58 @@ pub trait Elementary {
 pub trait Vector<T, S>:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
+    /// The number of lanes: eight, except with a [`Simd::Wide`] token. Of more lanes than eight, what takes or makes an array
+    /// sees the first eight.
+    const WIDTH: usize = LANES;
+
+    /// Loads [`WIDTH`](Vector::WIDTH) elements.
+    ///
+    /// # Safety
+    /// 1. They can be read.
+    #[inline(always)]
+    unsafe fn read(simd: S, from: *const T) -> Self {
+        // SAFETY: 1., and the width is that of the array.
+        Self::load(simd, unsafe { &*from.cast::<[T; LANES]>() })
+    }
+
+    /// Stores [`WIDTH`](Vector::WIDTH) elements.
+    ///
+    /// # Safety
+    /// 1. They can be written.
+    #[inline(always)]
+    unsafe fn write(self, to: *mut T) {
+        // SAFETY: 1., and the width is that of the array.
+        self.store(unsafe { &mut *to.cast::<[T; LANES]>() });
+    }
+
+    /// Loads the elements whose bits are set in `lanes`; the other lanes are 0.
+    ///
+    /// # Safety
+    /// 1. They can be read.
+    #[inline(always)]
+    unsafe fn read_lanes(simd: S, from: *const T, lanes: u32) -> Self
+    where
+        T: Real,
+    {
+        // SAFETY: 1.
+        let lane = |i: usize| if lanes >> i & 1 == 1 { unsafe { *from.add(i) } } else { T::zero() };
+        Self::load(simd, &from_fn(lane))
+    }
+
+    /// Stores the lanes whose bits are set in `lanes`.
+    ///
+    /// # Safety
+    /// 1. They can be written.
+    #[inline(always)]
+    unsafe fn write_lanes(self, to: *mut T, lanes: u32) {
+        for (i, lane) in self.to_array().into_iter().enumerate() {
+            if lanes >> i & 1 == 1 {
+                // SAFETY: 1.
+                unsafe { *to.add(i) = lane };
+            }
+        }
+    }
+
     /// All lanes the same.
     fn splat(simd: S, value: T) -> Self;
 
@@ -134,7 +203,7 @@ pub trait Vector<T, S>:
         self.if_equal(self, no, yes)
     }
 
-    /// Up to eight elements; the lanes beyond them are `fill`.
+    /// Up to [`WIDTH`](Vector::WIDTH) elements; the lanes beyond them are `fill`.
     #[inline(always)]
     fn load_partial(simd: S, from: &[T], fill: T) -> Self
     where
@@ -147,7 +216,7 @@ pub trait Vector<T, S>:
         Self::load(simd, &lanes)
     }
 
-    /// Writes the first `to.len()` lanes, at most eight.
+    /// Writes the first `to.len()` lanes, at most all.
     #[inline(always)]
     fn store_partial(self, to: &mut [T])
     where
@@ -193,6 +262,24 @@ pub trait Vector<T, S>:
         from_fn(|i| Self::load(simd, &from_fn(|j| rows[j][i])))
     }
 
+    /// The transpose of the eight rows of eight elements at these addresses.
+    ///
+    /// # Safety
+    /// 1. They can be read.
+    #[inline(always)]
+    unsafe fn read_transposed(simd: S, rows: [*const T; LANES]) -> [Self; LANES]
+    where
+        T: Real,
+        S: Copy,
+    {
+        let mut square = [Self::splat(simd, T::zero()); LANES];
+        for (row, from) in square.iter_mut().zip(rows) {
+            // SAFETY: 1.
+            *row = Self::load(simd, unsafe { &*from.cast::<[T; LANES]>() });
+        }
+        Self::transpose(simd, square)
+    }
+
     /// Joins the lanes by a fixed tree: lane i with i + 4, then with i + 2, then with i + 1.
     #[inline(always)]
     fn tree(self, join: impl Fn(T, T) -> T) -> T
@@ -217,6 +304,8 @@ pub trait Exponent: Sized {
 
 /// `f32` and `f64`, with their vectors and elementary functions. Sealed.
 pub trait Element: Real + sealed::Sealed {
+    /// Whether there are 512-bit kernels for this type; see [`SimdOp::WIDE`].
+    const WIDE: bool;
     /// Eight lanes of this type at the level `S`.
     type Vector<S: Simd>: Vector<Self, S>;
 
@@ -235,7 +324,7 @@ pub trait Element: Real + sealed::Sealed {
     fn sin_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Cosine, from `libm` lane by lane.
     fn cos_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
-    /// The error function, from `libm` lane by lane.
+    /// The error function. `f32`: at most 1.5 ulp wrong; `f64`: `libm`.
     fn erf_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// `x` to the power of `y`, from `libm` lane by lane.
     fn pow_lanes<S: Simd>(simd: S, x: Self::Vector<S>, y: Self::Vector<S>) -> Self::Vector<S>;
@@ -256,6 +345,9 @@ pub trait SimdOp {
     /// Whether it multiplies and adds in one rounding where that is allowed. If not, its bits do not depend on
     /// [`Context::numerics`] and it is compiled once less.
     const FUSES: bool = false;
+    /// Whether it computes more than it waits for memory, so that compiling it once more for 512-bit registers pays. Only
+    /// where a multiply and an add are fused too.
+    const WIDE: bool = false;
     /// What it returns.
     type Output;
     /// The algorithm.
@@ -292,9 +384,15 @@ pub(crate) const BASELINE_IS_PLAIN: bool = cfg!(not(any(
 pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
     match cx.level.name() {
         #[cfg(target_arch = "x86_64")]
-        LevelName::Avx2 if O::FUSES && cx.numerics == Numerics::Fast => Avx2::<true>::new(cx.level).call(op),
+        LevelName::Avx512 if O::FUSES && O::WIDE && cx.numerics == Numerics::Fast => {
+            Avx512::new(cx.level).call(op)
+        }
         #[cfg(target_arch = "x86_64")]
-        LevelName::Avx2 => Avx2::<false>::new(cx.level).call(op),
+        LevelName::Avx2 | LevelName::Avx512 if O::FUSES && cx.numerics == Numerics::Fast => {
+            Avx2::<true>::new(cx.level).call(op)
+        }
+        #[cfg(target_arch = "x86_64")]
+        LevelName::Avx2 | LevelName::Avx512 => Avx2::<false>::new(cx.level).call(op),
         #[cfg(feature = "portable")]
         LevelName::Portable => op.eval(Portable::new()),
         #[cfg(debug_assertions)]
@@ -323,7 +421,7 @@ pub(crate) fn is_plain(cx: &Context<'_>) -> bool {
 #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "there is one level"))]
 pub fn dispatch<R>(cx: &Context<'_>, f: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
-    if cx.level.name() == LevelName::Avx2 {
+    if cx.level.name() >= LevelName::Avx2 {
         return avx2::dispatch(Avx2::<false>::new(cx.level), f);
     }
     f()

@@ -20,6 +20,13 @@ impl Simd for Portable {
     const ACCUMULATORS: usize = 6;
     type F32 = f32x8;
     type F64 = f64x8;
+    type Wide = Self;
+
+    #[inline(always)]
+    fn wide(self) -> Self {
+        self
+    }
+
     type Single = Self;
 
     #[inline(always)]

@@ -22,6 +22,13 @@ impl Simd for Scalar {
     const ACCUMULATORS: usize = 2;
     type F32 = Lanes<f32>;
     type F64 = Lanes<f64>;
+    type Wide = Self;
+
+    #[inline(always)]
+    fn wide(self) -> Self {
+        self
+    }
+
     type Single = Single;
 
     #[inline(always)]
@@ -55,6 +62,13 @@ impl Simd for Single {
     const ACCUMULATORS: usize = 2;
     type F32 = Lanes<f32, 1>;
     type F64 = Lanes<f64, 1>;
+    type Wide = Self;
+
+    #[inline(always)]
+    fn wide(self) -> Self {
+        self
+    }
+
     type Single = Single;
 
     #[inline(always)]

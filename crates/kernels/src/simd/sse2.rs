@@ -24,6 +24,13 @@ impl Simd for Sse2 {
     const ACCUMULATORS: usize = 6;
     type F32 = F32;
     type F64 = F64;
+    type Wide = Self;
+
+    #[inline(always)]
+    fn wide(self) -> Self {
+        self
+    }
+
     type Single = Self;
 
     #[inline(always)]

@@ -82,3 +82,8 @@ fn tanh() {
 fn sigmoid() {
     check("sigmoid", functions::Sigmoid, 1.5, 1.0, |x| 1.0 / (1.0 + (-x).exp()));
 }
+
+#[test]
+fn erf() {
+    check("erf", functions::Erf, 1.5, 1.0, libm::erf);
+}

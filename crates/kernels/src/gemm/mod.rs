@@ -1,11 +1,15 @@
 //! Matrix products C = activation(A·B + bias), or added to what C holds.
 //!
-//! C is cut into blocks, one per task, and a block into tiles of at most 6 × 16 elements that are held in registers
-//! while k runs (Goto and van de Geijn, 2008). B is copied panel by panel, so that a tile reads it in order from the
-//! first-level cache. A is read where it lies, because a tile broadcasts its elements one at a time; only where steps in
-//! k are long strides is it copied too: with rows of 2^n elements they fall into a few sets of the cache, which costs a
-//! fifth of the speed.
+//! C is cut into blocks, one per task, and a block into tiles of at most 6 × 16 elements (14 × 32 with AVX-512) that are
+//! held in registers while k runs (Goto and van de Geijn, 2008). B is copied panel by panel, so that a tile reads it in
+//! order from the first-level cache. A is read where it lies, because a tile broadcasts its elements one at a time; only
+//! where steps in k are long strides is it copied too, and where rows of 2^n elements fall into a few sets of the cache,
+//! which costs a fifth of the speed and more.
 
+mod vector;
+mod wide;
+
+use crate::elementwise::{functions, map_line};
 use crate::parallel::{Parts, for_each_task};
 use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain, run};
 use crate::{plain, require};
@@ -59,8 +63,14 @@ pub(crate) const TILE_COLUMNS: usize = 2 * LANES;
 const PANEL_DEPTH: usize = 384;
 /// Rows of a block: with the depth of a panel, 288 KiB of A, which stays in a usual second-level cache.
 const BLOCK_ROWS: usize = 32 * TILE_ROWS;
+/// Rows of a block when there is one thread: with the depth of a panel, 384 KiB of A.
+const MOST_ROWS: usize = 256;
+/// Elements in a cache line of 64 bytes, if they are `f32`.
+const LINE: usize = 16;
+/// Rows whose length is a multiple of this start in at most four sets of a usual first-level cache.
+const SETS: usize = 16 * LINE;
 /// Multiply-adds that are worth a task of their own.
-const TASK_WORK: usize = 1 << 19;
+const TASK_WORK: usize = 1 << 20;
 /// The most column groups and the most row blocks.
 const MOST_TASKS: usize = 16;
 /// An operand is read where it lies while it spans no more elements than this: 16 KiB of `f32`.
@@ -72,6 +82,8 @@ struct Blocks {
     columns: usize,
     row_blocks: usize,
     column_blocks: usize,
+    /// Whether one comes after the other, so that all use the same scratch.
+    sequential: bool,
 }
 
 impl Gemm {
@@ -82,9 +94,22 @@ impl Gemm {
         let most = if self.copies_a() { self.m / 128 } else { self.m.div_ceil(BLOCK_ROWS) };
         let rows = (self.m / tasks.min(most).max(1)).next_multiple_of(TILE_ROWS);
         let row_blocks = self.m.div_ceil(rows);
-        let least = if self.copies_a() { 16 * TILE_COLUMNS } else { TILE_COLUMNS };
-        let columns = self.n.div_ceil(tasks.div_ceil(row_blocks)).max(least).next_multiple_of(TILE_COLUMNS);
-        Blocks { rows, columns, row_blocks, column_blocks: self.n.div_ceil(columns) }
+        let least = if self.copies_a() { 16 * TILE_COLUMNS } else { 2 * TILE_COLUMNS };
+        let columns =
+            self.n.div_ceil(tasks.div_ceil(row_blocks)).max(least).next_multiple_of(2 * TILE_COLUMNS);
+        Blocks { rows, columns, row_blocks, column_blocks: self.n.div_ceil(columns), sequential: false }
+    }
+
+    /// The blocks for a single thread: the fewer, the less is copied twice.
+    fn sequential_blocks(&self) -> Blocks {
+        let rows = self.m.min(MOST_ROWS);
+        Blocks {
+            rows,
+            columns: self.n,
+            row_blocks: self.m.div_ceil(rows),
+            column_blocks: 1,
+            sequential: true,
+        }
     }
 
     /// Whether whole vectors of B may be read where they lie.
@@ -92,12 +117,12 @@ impl Gemm {
         self.b_strides[1] == 1 && (self.m <= 2 * TILE_ROWS || self.k * self.b_strides[0] <= SMALL)
     }
 
-    /// Whether a block's rows of A are copied.
+    /// Whether a block's rows of A are copied: where steps in k are long, and long rows that start in a few sets of the cache.
     fn copies_a(&self) -> bool {
-        self.a_strides[1] != 1
-            && self.k * self.a_strides[1] > SMALL
-            && self.m > TILE_ROWS
-            && self.n > TILE_COLUMNS
+        if self.a_strides[1] == 1 {
+            return self.a_strides[0].is_multiple_of(SETS) && self.m >= 64 && self.n >= 256 && self.k >= 128;
+        }
+        self.k * self.a_strides[1] > SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
     }
 
     /// Whether some columns of B have to be copied.
@@ -109,7 +134,8 @@ impl Gemm {
     fn copied(&self, blocks: &Blocks) -> [usize; 2] {
         let depth = panel_depth(self.k);
         let b = if self.copies_b() { depth * TILE_COLUMNS } else { 0 };
-        let a = if self.copies_a() { depth * blocks.rows } else { 0 };
+        let row = if self.a_strides[1] == 1 { copied_row(depth) } else { depth };
+        let a = if self.copies_a() { row * blocks.rows } else { 0 };
         [b, a]
     }
 
@@ -125,6 +151,11 @@ impl Gemm {
     }
 }
 
+/// The elements from one copied row of A to the next: an odd number of cache lines, so that rows do not share a set.
+fn copied_row(depth: usize) -> usize {
+    (depth.div_ceil(LINE) | 1) * LINE
+}
+
 /// The length of the stretches into which k is cut: equal ones, as far as that is possible.
 pub(crate) fn panel_depth(k: usize) -> usize {
     k.div_ceil(k.div_ceil(PANEL_DEPTH).max(1))
@@ -132,12 +163,14 @@ pub(crate) fn panel_depth(k: usize) -> usize {
 
 /// How many elements of scratch [`gemm`] needs; 0 for small shapes.
 pub fn gemm_scratch(gemm: &Gemm) -> usize {
-    if BASELINE_IS_PLAIN || gemm.m * gemm.n * gemm.k == 0 {
+    if BASELINE_IS_PLAIN || gemm.m * gemm.n * gemm.k == 0 || gemm.n == 1 {
         return 0;
     }
-    let blocks = gemm.blocks();
-    let [b, a] = gemm.copied(&blocks);
-    blocks.row_blocks * blocks.column_blocks * (b + a)
+    let of = |blocks: Blocks| {
+        let [b, a] = gemm.copied(&blocks);
+        (b + a) * if blocks.sequential { 1 } else { blocks.row_blocks * blocks.column_blocks }
+    };
+    of(gemm.blocks()).max(of(gemm.sequential_blocks()))
 }
 
 /// C = activation(A·B + bias), or activation(C + bias + A·B) if `accumulate`.
@@ -170,10 +203,20 @@ pub fn gemm<T: Element>(
     if is_plain(cx) {
         return plain::gemm(gemm, a, b, bias, activation, c, accumulate);
     }
-    let blocks = gemm.blocks();
+    if n == 1 && m > 1 {
+        // A column of C lies as a row does: Cᵀ = Bᵀ·Aᵀ, with the same products in the same order.
+        let (a_strides, b_strides) = ([b_strides[1], b_strides[0]], [a_strides[1], a_strides[0]]);
+        let transposed = Gemm { m: 1, n: m, k, a_strides, b_strides };
+        let bias = bias.map(|bias| match bias {
+            Bias::PerColumn(bias) => Bias::PerRow(bias),
+            Bias::PerRow(bias) => Bias::PerColumn(bias),
+        });
+        return self::gemm(cx, &transposed, b, a, bias, activation, c, accumulate, scratch);
+    }
+    let blocks = if cx.executor.lanes() == 1 { gemm.sequential_blocks() } else { gemm.blocks() };
     let [b_len, a_len] = if k == 0 { [0, 0] } else { gemm.copied(&blocks) };
     let (c, scratch) = (Parts::new(c), Parts::new(scratch));
-    for_each_task(cx, blocks.row_blocks * blocks.column_blocks, |task| {
+    let compute = |task: usize| {
         let (row, column) =
             (task % blocks.row_blocks * blocks.rows, task / blocks.row_blocks * blocks.columns);
         let product = Product {
@@ -191,10 +234,14 @@ pub fn gemm<T: Element>(
         let b =
             Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place(), one_tile: m <= TILE_ROWS };
         let len = b_len + a_len;
-        // SAFETY: each task has its own scratch.
-        let (b_buffer, a_buffer) = unsafe { scratch.range(task * len, len) }.split_at_mut(b_len);
+        // One after the other, all use the same scratch.
+        let place = if blocks.sequential { 0 } else { task * len };
+        // SAFETY: each task has its own scratch, or a loop on this thread runs one at a time.
+        let (b_buffer, a_buffer) = unsafe { scratch.range(place, len) }.split_at_mut(b_len);
         run(cx, Block { product, b, depth: panel_depth(k), b_buffer, a_buffer });
-    });
+    };
+    let tasks = blocks.row_blocks * blocks.column_blocks;
+    if blocks.sequential { (0..tasks).for_each(compute) } else { for_each_task(cx, tasks, compute) }
 }
 
 /// A block of C and what it is computed from, but for B.
@@ -288,7 +335,7 @@ impl<T: Element> Source<T> for Strided<'_, T> {
                 row[most..].fill(T::zero());
             }
         } else if strides[0] == 1 {
-            self.transpose(simd, depths, column, most, &mut buffer[..depths.len() * padded]);
+            self.transpose(simd, depths, column, [most, padded], &mut buffer[..depths.len() * padded]);
         } else {
             for (p, row) in depths.clone().zip(rows) {
                 let from = &self.b[p * strides[0] + column * strides[1]..];
@@ -310,10 +357,9 @@ impl<T: Element> Strided<'_, T> {
         simd: S,
         depths: &Range<usize>,
         column: usize,
-        width: usize,
+        [width, padded]: [usize; 2],
         buffer: &mut [T],
     ) {
-        let padded = width.next_multiple_of(LANES);
         for first in (0..width).step_by(LANES) {
             let columns = LANES.min(width - first);
             let line = |j: usize| {
@@ -324,12 +370,12 @@ impl<T: Element> Strided<'_, T> {
             let lines: [&[T]; LANES] = core::array::from_fn(line);
             let whole = depths.len() - depths.len() % LANES;
             for p in (0..whole).step_by(LANES) {
-                let mut square = [T::Vector::splat(simd, T::zero()); LANES];
-                for (row, line) in square.iter_mut().zip(lines) {
-                    *row = load(simd, &line[p..p + LANES]);
-                }
-                for (i, row) in T::Vector::transpose(simd, square).into_iter().enumerate() {
-                    store(row, &mut buffer[(p + i) * padded + first..][..LANES]);
+                // SAFETY: each line is as long as there are depths, of which eight start at p.
+                let square =
+                    unsafe { T::Vector::read_transposed(simd, lines.map(|line| line.as_ptr().add(p))) };
+                let rows = buffer[p * padded..][..LANES * padded].chunks_exact_mut(padded);
+                for (row, to) in square.into_iter().zip(rows) {
+                    store(row, &mut to[first..][..LANES]);
                 }
             }
             for p in whole..depths.len() {
@@ -351,11 +397,20 @@ struct Block<'a, 'b, T> {
 
 impl<T: Element> SimdOp for Block<'_, '_, T> {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        multiply(simd, &self.product, &self.b, self.depth, self.b_buffer, self.a_buffer);
+        // Where turning a square in registers is cheap.
+        let one_row = self.product.rows.len() == 1 && self.product.k > 0;
+        if const { S::ACCUMULATORS >= 12 } && one_row && self.b.strides[0] == 1 {
+            simd.call(vector::RowTimesColumns { product: &self.product, b: &self.b });
+        } else if const { wide::is_for::<T, S>() } {
+            wide::multiply(simd, &self.product, &self.b, self.a_buffer);
+        } else {
+            multiply(simd, &self.product, &self.b, self.depth, self.b_buffer, self.a_buffer);
+        }
     }
 }
 
@@ -373,23 +428,22 @@ pub(crate) fn multiply<T: Element, S: Simd>(
     if simd.single().is_some() {
         return plain::multiply(simd, product, b, depth, b_buffer);
     }
-    let most = if is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
+    let most = if wide::is_for::<T, S>() || is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
     let columns = product.columns.clone();
     let mut start = 0;
     loop {
         let end = product.k.min(start + depth);
-        let (a, a_strides) = if a_buffer.is_empty() {
-            // Wrapping, because there is nothing to point at if k is 0.
-            let first = product.rows.start * product.a_strides[0] + start * product.a_strides[1];
-            (product.a.as_ptr().wrapping_add(first), Some(product.a_strides))
-        } else {
-            product.copy_a(simd, start..end, a_buffer);
-            (a_buffer.as_ptr(), None)
-        };
+        let (a, a_strides) = product.place_a(start..end, a_buffer, tile_rows::<S>);
         let mut column = columns.start;
         while column < columns.end {
             let panel = b.panel(simd, &(start..end), column, most.min(columns.end - column), b_buffer);
-            simd.call(Tiles { product, depths: start..end, a, a_strides, column, panel });
+            let tiles = Tiles { product, depths: start..end, a, a_strides, column, panel };
+            // In `const`, so that only the levels that have such tiles are compiled with them.
+            if const { wide::is_for::<T, S>() } {
+                simd.call(wide::Tiles(tiles));
+            } else {
+                simd.call(tiles);
+            }
             column += panel.width;
         }
         start = end;
@@ -397,34 +451,65 @@ pub(crate) fn multiply<T: Element, S: Simd>(
             break;
         }
     }
-    if matches!(product.activation, Activation::Sigmoid | Activation::Tanh) {
-        simd.call(LongActivation { product });
-    }
+    product.activate(simd);
 }
 
 impl<T: Element> Product<'_, T> {
-    /// Copies A tile by tile: each as `depths` rows of as many elements as the tile is high.
+    /// What is too long for the end of every tile.
     #[inline(always)]
-    fn copy_a<S: Simd>(&self, _: S, depths: Range<usize>, buffer: &mut [T]) {
+    fn activate<S: Simd>(&self, simd: S) {
+        if matches!(self.activation, Activation::Sigmoid | Activation::Tanh) {
+            simd.call(LongActivation { product: self });
+        }
+    }
+
+    /// Where the block's first row is at the first of these depths, and with which strides, or copied tile by tile: each as
+    /// `depths` rows of as many elements as the tile is high. An empty buffer leaves A where it lies.
+    #[inline(always)]
+    fn place_a(
+        &self,
+        depths: Range<usize>,
+        buffer: &mut [T],
+        tile_rows: impl Fn(usize) -> usize,
+    ) -> (*const T, Option<[usize; 2]>) {
         let (rows, [row_stride, k_stride]) = (self.rows.clone(), self.a_strides);
+        if buffer.is_empty() {
+            // Wrapping, because there is nothing to point at if k is 0.
+            let first = rows.start * row_stride + depths.start * k_stride;
+            return (self.a.as_ptr().wrapping_add(first), Some(self.a_strides));
+        }
+        if k_stride == 1 {
+            let stride = copied_row(depths.len());
+            for (row, to) in rows.zip(buffer.chunks_exact_mut(stride)) {
+                to[..depths.len()]
+                    .copy_from_slice(&self.a[row * row_stride + depths.start..][..depths.len()]);
+            }
+            return (buffer.as_ptr(), Some([stride, 1]));
+        }
         // Depth by depth, so that neighbours in memory are read one after the other.
         for (p, depth) in depths.clone().enumerate() {
             let from = &self.a[rows.start * row_stride + depth * k_stride..];
             let mut row = 0;
             while row < rows.len() {
-                let height = tile_rows::<S>(rows.len() - row);
+                let height = tile_rows(rows.len() - row);
                 let to = &mut buffer[row * depths.len() + p * height..];
-                match (height, row_stride, from[row * row_stride..].first_chunk(), to.first_chunk_mut()) {
-                    (TILE_ROWS, 1, Some(from), Some(to)) => *to = *from as [T; TILE_ROWS],
-                    _ => {
-                        for (i, to) in to[..height].iter_mut().enumerate() {
-                            *to = from[(row + i) * row_stride];
-                        }
+                // Lengths that are known become whole registers.
+                let from = &from[row * row_stride..];
+                if row_stride != 1 {
+                    for (to, from) in to[..height].iter_mut().zip(from.iter().step_by(row_stride)) {
+                        *to = *from;
                     }
+                } else if height == TILE_ROWS {
+                    to[..TILE_ROWS].copy_from_slice(&from[..TILE_ROWS]);
+                } else if height == wide::ROWS {
+                    to[..wide::ROWS].copy_from_slice(&from[..wide::ROWS]);
+                } else {
+                    to[..height].copy_from_slice(&from[..height]);
                 }
                 row += height;
             }
         }
+        (buffer.as_ptr(), None)
     }
 }
 
@@ -459,6 +544,7 @@ struct Tiles<'a, T> {
 
 impl<T: Element> SimdOp for Tiles<'_, T> {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
     type Output = ();
 
     #[inline(always)]
@@ -591,21 +677,20 @@ struct LongActivation<'a, T> {
 
 impl<T: Element> SimdOp for LongActivation<'_, T> {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let Product { rows, columns, c, c_stride, activation, .. } = self.product;
         for row in rows.clone() {
+            let row = c.wrapping_add(row * c_stride + columns.start);
             // SAFETY: the block of C is this product's alone.
-            let row = unsafe {
-                core::slice::from_raw_parts_mut(c.add(row * c_stride + columns.start), columns.len())
-            };
-            for part in row.chunks_mut(LANES) {
-                let x = load(simd, part);
-                let tanh = *activation == Activation::Tanh;
-                let y = if tanh { T::tanh_lanes(simd, x) } else { T::sigmoid_lanes(simd, x) };
-                store(y, part);
+            unsafe {
+                match activation {
+                    Activation::Tanh => map_line(simd, functions::Tanh, row, row, columns.len()),
+                    _ => map_line(simd, functions::Sigmoid, row, row, columns.len()),
+                }
             }
         }
     }

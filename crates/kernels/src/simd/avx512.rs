@@ -1,0 +1,249 @@
+//! The level AVX-512: sixteen `f32` in a register where lanes do not meet, and the vectors of AVX2, with twice as many
+//! registers for them, everywhere else.
+//!
+//! There is no unfused variant: [`run`](super::run) chooses AVX2 where roundings must not be fused.
+
+use super::avx2::{self, ProvesAvx2};
+use super::scalar::SQRT_HALF;
+use super::{Exponent, LANES, Simd, SimdOp, Vector};
+use bantam_core::{Level, LevelName};
+use core::arch::x86_64::*;
+use core::ops::{Add, Div, Mul, Neg, Sub};
+
+/// Lanes of a wide vector.
+const WIDTH: usize = 16;
+
+/// Proof that the CPU has AVX-512 F, BW, DQ and VL (and AVX2 and FMA). Its vectors are those of AVX2.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512(());
+
+/// The same proof, with vectors of sixteen `f32`.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512Wide(());
+
+impl Avx512 {
+    #[inline(always)]
+    pub(super) fn new(level: Level) -> Self {
+        debug_assert!(level.name() == LevelName::Avx512);
+        Avx512(())
+    }
+}
+
+impl ProvesAvx2 for Avx512 {}
+impl ProvesAvx2 for Avx512Wide {}
+
+/// Both tokens compile an algorithm for the same instructions.
+macro_rules! token {
+    ($token:ident, $vector:ty, $accumulators:literal) => {
+        impl Simd for $token {
+            const ACCUMULATORS: usize = $accumulators;
+            type F32 = $vector;
+            type F64 = avx2::F64<true>;
+            type Wide = Avx512Wide;
+            type Single = Self;
+
+            #[inline(always)]
+            fn single(self) -> Option<Self> {
+                None
+            }
+
+            #[inline(always)]
+            fn wide(self) -> Avx512Wide {
+                Avx512Wide(())
+            }
+
+            #[inline(always)]
+            fn prefetch<T>(self, at: *const T) {
+                avx2::prefetch(self, at);
+            }
+
+            #[inline(always)]
+            fn call<O: SimdOp>(self, op: O) -> O::Output {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn compiled<O: SimdOp>(token: $token, op: O) -> O::Output {
+                    op.eval(token)
+                }
+                // SAFETY: the token proves that the CPU has these features.
+                unsafe { compiled(self, op) }
+            }
+        }
+    };
+}
+
+// As many sums as AVX2 holds: what needs more asks for the wide vectors.
+token!(Avx512, avx2::F32<true>, 12);
+// Of 32 registers: 28, two for B, one for A.
+token!(Avx512Wide, F32, 28);
+
+/// Sixteen `f32` in a register. A value exists only where a token did.
+#[derive(Clone, Copy, Debug)]
+pub struct F32(__m512);
+
+/// Intrinsics that touch no memory.
+macro_rules! avx512 {
+    ($value:expr) => {
+        // SAFETY: a value of this type or a token exists only where a token proved AVX-512.
+        unsafe { $value }
+    };
+}
+
+/// The mask of the first `count` lanes.
+#[inline(always)]
+fn first_lanes(count: usize) -> __mmask16 {
+    ((1_u32 << count.min(WIDTH)) - 1) as __mmask16
+}
+
+macro_rules! operator {
+    ($operator:ident, $method:ident, $intrinsic:ident) => {
+        impl $operator for F32 {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                F32(avx512!($intrinsic(self.0, other.0)))
+            }
+        }
+    };
+}
+
+operator!(Add, add, _mm512_add_ps);
+operator!(Sub, sub, _mm512_sub_ps);
+operator!(Mul, mul, _mm512_mul_ps);
+operator!(Div, div, _mm512_div_ps);
+
+impl Neg for F32 {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        F32(avx512!(_mm512_xor_ps(self.0, _mm512_set1_ps(-0.0))))
+    }
+}
+
+impl F32 {
+    #[inline(always)]
+    fn select<const COMPARISON: i32>(self, other: Self, yes: Self, no: Self) -> Self {
+        F32(avx512!(_mm512_mask_blend_ps(_mm512_cmp_ps_mask::<COMPARISON>(self.0, other.0), no.0, yes.0)))
+    }
+}
+
+impl Vector<f32, Avx512Wide> for F32 {
+    const WIDTH: usize = WIDTH;
+
+    #[inline(always)]
+    unsafe fn read(_: Avx512Wide, from: *const f32) -> Self {
+        // SAFETY: the caller's obligation, for sixteen elements; the token proves AVX-512.
+        F32(unsafe { _mm512_loadu_ps(from) })
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, to: *mut f32) {
+        // SAFETY: the caller's obligation, for sixteen elements; a value of this type proves AVX-512.
+        unsafe { _mm512_storeu_ps(to, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn read_lanes(_: Avx512Wide, from: *const f32, lanes: u32) -> Self {
+        // SAFETY: the caller's obligation; the token proves AVX-512.
+        F32(unsafe { _mm512_maskz_loadu_ps(lanes as __mmask16, from) })
+    }
+
+    #[inline(always)]
+    unsafe fn write_lanes(self, to: *mut f32, lanes: u32) {
+        // SAFETY: the caller's obligation; a value of this type proves AVX-512.
+        unsafe { _mm512_mask_storeu_ps(to, lanes as __mmask16, self.0) }
+    }
+
+    #[inline(always)]
+    fn splat(_: Avx512Wide, value: f32) -> Self {
+        F32(avx512!(_mm512_set1_ps(value)))
+    }
+
+    #[inline(always)]
+    fn load(simd: Avx512Wide, lanes: &[f32; LANES]) -> Self {
+        Self::load_partial(simd, lanes, 0.0)
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: &mut [f32; LANES]) {
+        self.store_partial(lanes);
+    }
+
+    #[inline(always)]
+    fn to_array(self) -> [f32; LANES] {
+        let mut lanes = [0.0; LANES];
+        self.store(&mut lanes);
+        lanes
+    }
+
+    #[inline(always)]
+    fn load_partial(_: Avx512Wide, from: &[f32], fill: f32) -> Self {
+        // SAFETY: the token proves AVX-512, and the mask leaves out lanes beyond the slice, which are not read.
+        F32(unsafe { _mm512_mask_loadu_ps(_mm512_set1_ps(fill), first_lanes(from.len()), from.as_ptr()) })
+    }
+
+    #[inline(always)]
+    fn store_partial(self, to: &mut [f32]) {
+        // SAFETY: a value of this type proves AVX-512, and the mask leaves out lanes beyond the slice.
+        unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first_lanes(to.len()), self.0) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        F32(avx512!(_mm512_fmadd_ps(self.0, factor.0, term.0)))
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        F32(avx512!(_mm512_max_ps(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        F32(avx512!(_mm512_min_ps(self.0, other.0)))
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        F32(avx512!(_mm512_sqrt_ps(self.0)))
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        F32(avx512!(_mm512_abs_ps(self.0)))
+    }
+
+    #[inline(always)]
+    fn if_less(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_LT_OQ>(other, yes, no)
+    }
+
+    #[inline(always)]
+    fn if_less_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_LE_OQ>(other, yes, no)
+    }
+
+    #[inline(always)]
+    fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
+        self.select::<_CMP_EQ_OQ>(other, yes, no)
+    }
+}
+
+impl Exponent for F32 {
+    #[inline(always)]
+    fn exp2_integer(self) -> Self {
+        avx512!({
+            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
+            F32(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
+        })
+    }
+
+    #[inline(always)]
+    fn split_exponent(self) -> (Self, Self) {
+        avx512!({
+            let bias = _mm512_set1_epi32(SQRT_HALF as i32);
+            let moved = _mm512_sub_epi32(_mm512_castps_si512(self.0), bias);
+            let exponent = _mm512_cvtepi32_ps(_mm512_srai_epi32::<23>(moved));
+            let mantissa = _mm512_add_epi32(_mm512_and_si512(moved, _mm512_set1_epi32(0x007f_ffff)), bias);
+            (F32(_mm512_castsi512_ps(mantissa)), F32(exponent))
+        })
+    }
+}
