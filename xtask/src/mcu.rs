@@ -61,7 +61,7 @@ struct Program {
 #[rustfmt::skip]
 const PROGRAMS: [Program; 8] = [
     Program { name: "plan_on_board", features: "alloc", ram: 64, stack: 16 << 10, everywhere: true, short: true },
-    Program { name: "plan_in_flash", features: "", ram: 16, stack: 4 << 10, everywhere: true, short: true },
+    Program { name: "plan_in_flash", features: "", ram: 16, stack: 5 << 10, everywhere: true, short: true },
     Program { name: "sgd_in_flash", features: "", ram: 16, stack: 4 << 10, everywhere: true, short: true },
     Program { name: "by_hand", features: "", ram: 16, stack: 10 << 10, everywhere: true, short: true },
     Program { name: "streaming", features: "", ram: 64, stack: 6 << 10, everywhere: true, short: false },

@@ -274,7 +274,8 @@ fn the_peak_is_counted_to_the_byte() {
     // Always there: weight, momentum and input. Then tanh's output, made in the place of the product; the loss; its
     // scale; and one more place of 100 numbers, first for the squares and then for the gradient, which goes through
     // square, tanh and product in that place and is there taken by the optimizer.
-    assert_eq!(plan.memory().peak, 3 * 400 + 400 + 8 + 8 + 400);
+    // Of the two scalars the last has nothing behind it to be aligned for.
+    assert_eq!(plan.memory().peak, 3 * 400 + 400 + 8 + 4 + 400);
     assert_eq!(plan.memory().saved_activations, 400);
     assert_eq!(plan.memory().gradients, 400);
     assert_eq!(plan.memory().scratch, 0);
@@ -292,12 +293,13 @@ fn elementwise_chains_run_in_place() {
     let x = graph.input("x", Shape::of([100]));
     let plan = graph.planner().output("y", x.tanh().sin().cos().exp().square()).build().unwrap();
     assert_eq!(plan.steps(), 5);
-    // The input, which stays, and one place for all the others: 800 bytes are 832 with alignment.
-    assert_eq!(plan.memory().peak, 2 * 832);
+    // The input, which stays, and one place for all the others: 800 bytes are 832 with alignment,
+    // but for the last.
+    assert_eq!(plan.memory().peak, 832 + 800);
     assert_eq!(plan.memory().temporaries, 800);
     assert_eq!(steps(&plan).iter().filter(|step| step.contains("in place")).count(), 4);
     let plan = graph.planner().output("y", x.tanh().sin().cos().exp().square()).share_memory(false);
-    assert_eq!(plan.build().unwrap().memory().peak, 6 * 832);
+    assert_eq!(plan.build().unwrap().memory().peak, 5 * 832 + 800);
 }
 
 #[test]
