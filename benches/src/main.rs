@@ -88,6 +88,8 @@ fn main() -> ExitCode {
         let title = format!("threads: {} of them, against the limit of one", threads.lanes());
         let rows = products::products(cx).into_iter().chain(products::convolutions(cx)).collect();
         measured.extend(table(&title, limits::all(cx), rows, effort));
+        let title = format!("training steps, threads: {}", threads.lanes());
+        measured.extend(table(&title, limits::all(cx), steps::steps(cx), effort));
     }
     let compared = record::last().map(|record| {
         if let Some(record) = record {

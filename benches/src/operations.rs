@@ -182,7 +182,7 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
         }));
         let (x, one, zero, mut y) = (numbers(len), vec![1.0; channels], vec![0.0; channels], numbers(len));
         rows.push(Row::new(format!("batch norm {name}, apply"), elements(2 * len), move || {
-            norm_apply(&cx, &shape, &x, &zero, &one, &one, &zero, &mut y);
+            norm_apply(&cx, &shape, &x, &zero, &one, &one, &zero, false, &mut y);
             black_box(&mut y);
         }));
         let (x, dy, mut dx) = (numbers(len), numbers(len), numbers(len));

@@ -108,6 +108,12 @@ pub fn convolutions(cx: Context<'static>) -> Vec<Row> {
             s.channels_out,
             if s.groups > 1 { " depthwise" } else { "" }
         );
+        println!(
+            "{name}: {}, by input {}, by weights {}",
+            s.forward_method(),
+            s.backward_input_method(),
+            s.backward_weight_method()
+        );
         {
             let (x, weight, mut y) = (x.clone(), weight.clone(), dy.clone());
             let mut scratch = vec![0.0; conv2d_forward_scratch(&s)];

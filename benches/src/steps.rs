@@ -4,7 +4,8 @@ use crate::measure::{Row, Work};
 use bantam_autodiff::{Mode, Plan, Session};
 use bantam_core::{Context, Optimizer, Shape};
 use bantam_nn::{
-    Activation, Conv2d, Flatten, Layer, Linear, MaxPool2d, Params, Sequential,
+    Activation, BatchNorm, Conv2d, Flatten, GlobalAvgPool2d, Initializer, Layer, Linear, MaxPool2d, Params,
+    Residual, Sequential,
     loss::{cross_entropy, mean_squared_error},
 };
 use bantam_optim::{Adam, Sgd};
@@ -18,6 +19,7 @@ pub fn steps(cx: Context<'static>) -> Vec<Row> {
         row("MLP 64-64-32-10, batch 32, Adam", 40e-6, cx, mlp(32, &[64, 64, 32, 10], Adam::default())),
         row("MLP 784-512-10, batch 128, SGD", 2.8e-3, cx, mlp(128, &[784, 512, 10], Sgd::new(0.01))),
         row("CNN 1×28×28, 32 and 64 channels, batch 64, Adam", cnn, cx, convolutional()),
+        row("ResNet-8 3×32×32, batch 32, SGD momentum", 34e-3, cx, residual()),
     ]
 }
 
@@ -104,6 +106,38 @@ fn convolutional() -> Net {
         .then(Activation::Relu)
         .then(Linear::new(params.at("logits"), 128, 10));
     classify(net, params, Shape::of([64, 1, 28, 28]), Adam::default())
+}
+
+/// A convolution, three stages of one residual block with 16, 32 and 64 channels, and a linear layer (He et al., 2016).
+fn residual() -> Net {
+    let mut params = Params::new();
+    // Before a normalisation a bias does nothing.
+    let conv = |params: &mut Params, name: &str, channels: [usize; 2], kernel, stride| {
+        let weight = Initializer::HeNormal;
+        Conv2d::with(params.at(name), channels, kernel, 1, weight, false).same().stride(stride)
+    };
+    let mut net = Sequential::new()
+        .then(conv(&mut params, "conv", [3, 16], 3, 1))
+        .then(BatchNorm::new(params.at("norm"), 16))
+        .then(Activation::Relu);
+    for (name, from, to, stride) in [("16", 16, 16, 1), ("32", 16, 32, 2), ("64", 32, 64, 2)] {
+        let body = Sequential::new()
+            .then(conv(&mut params, &format!("{name}.conv1"), [from, to], 3, stride))
+            .then(BatchNorm::new(params.at(&format!("{name}.norm1")), to))
+            .then(Activation::Relu)
+            .then(conv(&mut params, &format!("{name}.conv2"), [to, to], 3, 1))
+            .then(BatchNorm::new(params.at(&format!("{name}.norm2")), to));
+        if stride == 1 {
+            net = net.then(Residual::new(body));
+        } else {
+            let shortcut = conv(&mut params, &format!("{name}.shortcut"), [from, to], 1, stride);
+            let norm = BatchNorm::new(params.at(&format!("{name}.shortcut_norm")), to);
+            net = net.then(Residual::new(body).shortcut(Sequential::new().then(shortcut).then(norm)));
+        }
+        net = net.then(Activation::Relu);
+    }
+    let net = net.then(GlobalAvgPool2d).then(Linear::new(params.at("logits"), 64, 10));
+    classify(net, params, Shape::of([32, 3, 32, 32]), Sgd::new(0.01).momentum(0.9))
 }
 
 fn classify(net: Sequential, params: Params, input: Shape, optimizer: impl Optimizer<f32> + 'static) -> Net {

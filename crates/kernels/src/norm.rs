@@ -212,7 +212,7 @@ pub fn norm_statistics<T: Element>(
     variance.iter_mut().for_each(|variance| *variance /= count);
 }
 
-/// y = (x − mean) · (rstd · gamma) + beta, channel by channel; `rstd` is 1 / √(variance + ε).
+/// y = (x − mean) · (rstd · gamma) + beta, channel by channel, and no less than 0 if `relu`; `rstd` is 1 / √(variance + ε).
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn norm_apply<T: Element>(
     cx: &Context<'_>,
@@ -222,11 +222,12 @@ pub fn norm_apply<T: Element>(
     rstd: &[T],
     gamma: &[T],
     beta: &[T],
+    relu: bool,
     y: &mut [T],
 ) {
     require(x.len() == shape.len() && y.len() == x.len());
     require([mean, rstd, gamma, beta].iter().all(|p| p.len() == shape.channels));
-    lines(cx, shape, Apply, x, x, [mean, rstd, gamma, beta, beta, beta], y);
+    lines(cx, shape, Apply { relu }, x, x, [mean, rstd, gamma, beta, beta, beta], y);
 }
 
 /// The gradients of gain and shift, with x̂ = (x − mean) · rstd: dgamma = Σ dy·x̂ and dbeta = Σ dy over each channel. The
@@ -281,18 +282,21 @@ trait LineFn<T: Element>: Copy + Sync {
 }
 
 #[derive(Clone, Copy)]
-struct Apply;
+struct Apply {
+    relu: bool,
+}
 
 impl<T: Element> LineFn<T> for Apply {
     #[inline(always)]
     fn apply<S: Simd>(
         self,
-        _: S,
+        simd: S,
         x: T::Vector<S>,
         _: T::Vector<S>,
         [mean, rstd, gamma, beta, ..]: [T::Vector<S>; 6],
     ) -> T::Vector<S> {
-        (x - mean).mul_add(rstd * gamma, beta)
+        let y = (x - mean).mul_add(rstd * gamma, beta);
+        if self.relu { T::Vector::splat(simd, T::zero()).max(y) } else { y }
     }
 }
 

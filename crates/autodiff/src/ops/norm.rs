@@ -6,10 +6,12 @@
 use super::reals;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
-use crate::{Gradient, NodeRef, Var};
+use crate::{Gradient, NodeRef, Shared, Var};
 #[cfg(feature = "alloc")]
 use alloc::{format, string::String, vec, vec::Vec};
 use bantam_core::Shape;
+#[cfg(feature = "alloc")]
+use bantam_kernels::Activation;
 use bantam_kernels::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
 
 fn split(shape: Shape) -> Result<NormShape, OpError> {
@@ -95,6 +97,8 @@ fn statistics<'a, T: Element>(both: &'a [T], epsilon: f64, scratch: &'a mut [T])
 pub struct BatchNorm {
     /// What keeps the root away from 0.
     pub epsilon: f64,
+    /// Whether negative results become 0; set by the planner.
+    pub relu: bool,
 }
 
 impl<T: Element> Op<T> for BatchNorm {
@@ -124,7 +128,7 @@ impl<T: Element> Op<T> for BatchNorm {
         let Ok(shape) = split(io.value.shape) else { return };
         let (mean, rstd) = statistics(io.inputs.real(1), self.epsilon, io.scratch);
         let (x, gain, shift) = (io.inputs.real(0), io.inputs.real(2), io.inputs.real(3));
-        norm_apply(&cx.kernels, &shape, x, mean, rstd, gain, shift, io.output.real());
+        norm_apply(&cx.kernels, &shape, x, mean, rstd, gain, shift, self.relu, io.output.real());
     }
 
     #[cfg(feature = "alloc")]
@@ -135,6 +139,11 @@ impl<T: Element> Op<T> for BatchNorm {
         let dx = dy.graph.record(BatchNormBackwardInput { epsilon }, &[x, statistics, gain, dy, sums]);
         let part = |i: usize| sums.slice(0, i..i + 1).reshape(gain.shape());
         vec![dx.into(), Gradient::Zero, part(0).into(), part(1).into()]
+    }
+
+    #[cfg(feature = "alloc")]
+    fn with_activation(&self, activation: Activation) -> Option<Shared<dyn Op<T>>> {
+        (activation == Activation::Relu && !self.relu).then(|| T::share(BatchNorm { relu: true, ..*self }))
     }
 }
 
@@ -231,7 +240,7 @@ impl<'g, T: Element> Var<'g, T> {
         if self.graph.check().is_err() {
             return (self, self);
         }
-        (self.graph.record(BatchNorm { epsilon }, &[self, statistics, gain, shift]), statistics)
+        (self.graph.record(BatchNorm { epsilon, relu: false }, &[self, statistics, gain, shift]), statistics)
     }
 
     /// Normalises each channel of `[batch, channels, ...]` by given statistics `[channels]`, then scales and shifts:

@@ -3,8 +3,8 @@
 
 use crate::support::{Domain, Momentum, buffer, draw, frozen, parameter, rng};
 use bantam_autodiff::{
-    BindError, Gradient, Graph, Io, Mode, NodeRef, Op, OpError, ParameterSpec, Plan, Session, StepContext,
-    UpdateOrder, ValueType, Var,
+    BindError, Gradient, Graph, Io, Mode, NodeRef, Op, OpError, ParameterSpec, Plan, Planner, Session,
+    StepContext, UpdateOrder, ValueType, Var,
 };
 use bantam_core::random::{Stream, below};
 use bantam_core::{Optimizer, Shape};
@@ -300,6 +300,31 @@ fn elementwise_chains_run_in_place() {
     assert_eq!(steps(&plan).iter().filter(|step| step.contains("in place")).count(), 4);
     let plan = graph.planner().output("y", x.tanh().sin().cos().exp().square()).share_memory(false);
     assert_eq!(plan.build().unwrap().memory().peak, 5 * 832 + 800);
+}
+
+#[test]
+fn an_activation_moves_into_the_normalisation_or_the_convolution_before_it_and_changes_no_bit() {
+    let graph = Graph::<f64>::new();
+    let x = graph.input("x", Shape::of([3, 2, 5, 5]));
+    let weight = graph.input("weight", Shape::of([8, 2, 3, 3]));
+    let gain = graph.input("gain", Shape::of([8]));
+    let convolved = x.conv2d(weight, Some(gain), Default::default());
+    let normal = convolved.relu().batch_norm(gain, gain, 1e-5).0;
+    let outputs = |planner: Planner<'_, f64>, steps: usize| {
+        let plan = planner.build().unwrap();
+        assert_eq!(plan.steps(), steps, "{plan}");
+        let mut session = Session::new(plan);
+        for i in 0..3 {
+            let x = session.input(i);
+            x.copy_from_slice(&draw(Domain::Any, x.len(), &mut rng(i as u64)));
+        }
+        session.run();
+        session.output(0).iter().map(|x| x.to_bits()).collect::<Vec<u64>>()
+    };
+    // Convolution, statistics, normalisation: the activations are steps of their own only where what is before them is an output too.
+    let fused = outputs(graph.planner().output("y", normal.relu()), 3);
+    let planner = graph.planner().output("y", normal.relu()).output("normal", normal);
+    assert_eq!(fused, outputs(planner.output("convolved", convolved), 5));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Batch normalisation against f64, and its gradient against central differences of the definition.
 
-use crate::support::{Random, assert_within, same_bits};
+use crate::support::{Random, assert_same_bits, assert_within, same_bits};
 use bantam_core::Context;
 use bantam_kernels::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
 
@@ -59,11 +59,18 @@ fn statistics_and_apply() {
             .collect();
         for result in same_bits(&name, |cx| {
             let mut y = vec![f32::NAN; x.len()];
-            norm_apply(cx, &shape, &x, &mean, &rstd, &gamma, &beta, &mut y);
+            norm_apply(cx, &shape, &x, &mean, &rstd, &gamma, &beta, false, &mut y);
             y
         }) {
             assert_within(&name, &result, &expected);
         }
+        // With ReLU the same bits where they are not negative.
+        let cx = Context::default();
+        let [mut plain, mut relu] = [vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]];
+        norm_apply(&cx, &shape, &x, &mean, &rstd, &gamma, &beta, false, &mut plain);
+        norm_apply(&cx, &shape, &x, &mean, &rstd, &gamma, &beta, true, &mut relu);
+        plain.iter_mut().for_each(|y| *y = y.max(0.0));
+        assert_same_bits(&name, &plain, &relu);
     }
 }
 
