@@ -30,6 +30,11 @@ impl SimdOp for MultiplyAdd {
     }
 }
 
+/// The limits that the rows of a table are compared with.
+pub fn all(cx: Context<'static>) -> Vec<Row> {
+    vec![multiply_add(cx), copy()]
+}
+
 /// The peak of multiplications and additions of `f32` at the level of `cx`, on one thread.
 pub fn multiply_add(cx: Context<'static>) -> Row {
     let rounds = 20_000;

@@ -6,18 +6,10 @@
 //! Tables are lists of [`Row`]s; a new one is a line in [`main`].
 #![forbid(unsafe_code)]
 
-extern crate alloc;
-
-mod limits;
-mod measure;
-mod operations;
-mod products;
-mod record;
-mod steps;
-
+use bantam_benches::measure::{Effort, Row, table};
+use bantam_benches::{limits, operations, products, record, steps};
 use bantam_core::{Context, Executor, Level};
 use bantam_threads::Threads;
-use measure::{Effort, Row, table};
 use std::process::ExitCode;
 
 /// A title and what makes its rows.
@@ -68,14 +60,13 @@ fn main() -> ExitCode {
     let effort = if arguments.iter().any(|a| a == "--quick") { Effort::QUICK } else { Effort::FULL };
     let words: Vec<&String> = arguments.iter().filter(|a| !a.starts_with("--")).collect();
     let wanted = |title: &str| words.is_empty() || words.iter().any(|word| title.contains(word.as_str()));
-    let limits = |cx| vec![limits::multiply_add(cx), limits::copy()];
 
     let cx = Context::default();
     println!("{}\none thread, {cx:?}", record::machine());
     let mut measured = Vec::new();
     for (title, rows) in TABLES {
         if wanted(title) {
-            measured.extend(table(title, limits(cx), rows(cx), effort));
+            measured.extend(table(title, limits::all(cx), rows(cx), effort));
         }
     }
     if wanted("training steps") {
@@ -83,7 +74,12 @@ fn main() -> ExitCode {
     }
     if wanted("baseline level") {
         let cx = Context { level: Level::BASELINE, ..cx };
-        measured.extend(table("matrix products, baseline level", limits(cx), products::products(cx), effort));
+        measured.extend(table(
+            "matrix products, baseline level",
+            limits::all(cx),
+            products::products(cx),
+            effort,
+        ));
     }
     if wanted("threads") {
         let threads: &'static Threads = Box::leak(Box::default());
@@ -91,9 +87,9 @@ fn main() -> ExitCode {
         // The limits are those of one thread, so these may exceed 100 %.
         let title = format!("threads: {} of them, against the limit of one", threads.lanes());
         let rows = products::products(cx).into_iter().chain(products::convolutions(cx)).collect();
-        measured.extend(table(&title, limits(cx), rows, effort));
+        measured.extend(table(&title, limits::all(cx), rows, effort));
         let title = format!("training steps, threads: {}", threads.lanes());
-        measured.extend(table(&title, limits(cx), steps::steps(cx), effort));
+        measured.extend(table(&title, limits::all(cx), steps::steps(cx), effort));
     }
     let compared = record::last().map(|record| {
         if let Some(record) = record {

@@ -20,14 +20,39 @@ pub struct Row {
     pub name: String,
     /// What one call does.
     pub work: Work,
-    /// The call. What it needs, it owns.
-    pub call: Box<dyn FnMut()>,
+    /// Calls it so often, after one call that is not timed, and says how long that took. What it needs, it owns.
+    pub sample: Box<dyn FnMut(usize) -> Duration>,
+    /// Whether another framework does the work of the last row before it that is ours.
+    pub peer: bool,
 }
 
 impl Row {
     /// A row.
-    pub fn new(name: impl Into<String>, work: Work, call: impl FnMut() + 'static) -> Row {
-        Row { name: name.into(), work, call: Box::new(call) }
+    pub fn new(name: impl Into<String>, work: Work, mut call: impl FnMut() + 'static) -> Row {
+        let sample = move |calls| {
+            // The other rows have emptied the caches.
+            call();
+            let start = Instant::now();
+            (0..calls).for_each(|_| call());
+            start.elapsed()
+        };
+        Row::timed(name, work, sample)
+    }
+
+    /// A row that takes the time itself, as another process does.
+    pub fn timed(
+        name: impl Into<String>,
+        work: Work,
+        sample: impl FnMut(usize) -> Duration + 'static,
+    ) -> Row {
+        Row { name: name.into(), work, sample: Box::new(sample), peer: false }
+    }
+
+    /// The same work as the row before, by another framework.
+    #[must_use]
+    pub fn peer(mut self) -> Row {
+        self.peer = true;
+        self
     }
 }
 
@@ -76,20 +101,13 @@ struct Times {
     high: f64,
 }
 
-/// Measures all rows, one sample of each in turn, so that what disturbs the machine disturbs all alike. A call that is not
-/// timed comes first, since the other rows have emptied the caches.
+/// Measures all rows, one sample of each in turn, so that what disturbs the machine disturbs all alike.
 fn measure(rows: &mut [Row], effort: Effort) -> Vec<Times> {
-    let sample = |row: &mut Row, calls: usize| {
-        (row.call)();
-        let start = Instant::now();
-        (0..calls).for_each(|_| (row.call)());
-        start.elapsed()
-    };
     let calls: Vec<usize> = rows
         .iter_mut()
         .map(|row| {
             let mut calls = 1;
-            while sample(row, calls) < effort.sample {
+            while (row.sample)(calls) < effort.sample {
                 calls *= 2;
             }
             calls
@@ -98,14 +116,14 @@ fn measure(rows: &mut [Row], effort: Effort) -> Vec<Times> {
     // One round more tells how many there is time for.
     let start = Instant::now();
     for (row, calls) in rows.iter_mut().zip(&calls) {
-        sample(row, *calls);
+        (row.sample)(*calls);
     }
     let fitting = (TABLE.as_secs_f64() / start.elapsed().as_secs_f64()) as usize;
     let rounds = effort.rounds.min(fitting.max(Effort::QUICK.rounds));
     let mut times = vec![Vec::with_capacity(rounds); rows.len()];
     for _ in 0..rounds {
         for ((row, calls), times) in rows.iter_mut().zip(&calls).zip(&mut times) {
-            times.push(sample(row, *calls).as_secs_f64() / *calls as f64);
+            times.push((row.sample)(*calls).as_secs_f64() / *calls as f64);
         }
     }
     let quartiles = |times: &mut Vec<f64>| {
@@ -126,6 +144,8 @@ pub fn table(title: &str, limits: Vec<Row>, rows: Vec<Row>, effort: Effort) -> V
     println!("\n{title}");
     println!("{:<44} {:>14} {:>16} {:>14} {:>17}", "", "median", "quartiles", "rate", "of limit (best)");
     let (mut flops, mut bytes) = ([f64::NAN; 2], [f64::NAN; 2]);
+    // The last row that is ours: what peers are compared with.
+    let mut ours = [f64::NAN; 2];
     let mut measured = Vec::new();
     for (i, (row, time)) in rows.iter().zip(&times).enumerate() {
         let percent = |ratio: f64| 100.0 * ratio;
@@ -152,8 +172,15 @@ pub fn table(title: &str, limits: Vec<Row>, rows: Vec<Row>, effort: Effort) -> V
             }
             Work::Budget(seconds) => (format!("≤ {:.0} µs", seconds * 1e6), rates(seconds)),
         };
+        let against = match row.peer {
+            true => format!("  {:.2} × ours ({:.2})", time.median / ours[0], time.best / ours[1]),
+            false => {
+                ours = [time.median, time.best];
+                String::new()
+            }
+        };
         println!(
-            "{:<44} {:>11.2} µs {spread:>16} {rate:>14} {:>7.0} % ({:.0} %)",
+            "{:<44} {:>11.2} µs {spread:>16} {rate:>14} {:>7.0} % ({:.0} %){against}",
             row.name,
             time.median * 1e6,
             percent(median),

@@ -15,7 +15,7 @@ fn numbers(len: usize) -> Vec<f32> {
 }
 
 /// One product; `a_t` and `b_t` say whether the operand is given as its transpose.
-fn product(cx: Context<'static>, m: usize, n: usize, k: usize, a_t: bool, b_t: bool) -> Row {
+pub fn product(cx: Context<'static>, m: usize, n: usize, k: usize, a_t: bool, b_t: bool) -> Row {
     let shape = Gemm {
         m,
         n,

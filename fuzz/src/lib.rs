@@ -7,6 +7,7 @@ pub mod checkpoint;
 pub mod csv;
 pub mod idx;
 pub mod plan;
+pub mod schedule;
 
 /// What became of an input: a check that only ever rejects checks nothing, so the tests count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: what a newcomer does first, on top of the tests: build from nothing and type the README's command.
 
+use crate::bench;
 use crate::stages::{Outcome, Stages};
 use crate::workspace::Workspace;
 use std::fs;
@@ -15,6 +16,7 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages) {
         let mut command = workspace.cargo(["build", "--release", "--locked", "--package", "bantam-cli"]);
         Outcome::of(command.env("CARGO_TARGET_DIR", &fresh))
     });
+    stages.run("every benchmark, briefly", || bench::stage(workspace, true));
     stages.run("the README's first command", || {
         let readme = fs::read_to_string(workspace.root.join("README.md")).unwrap_or_default();
         let Some(words) = first_command(&readme) else {

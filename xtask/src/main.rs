@@ -47,6 +47,10 @@ enum Command {
         /// Fewer repetitions.
         #[arg(long)]
         quick: bool,
+        /// Side by side with the crates gemm, matrixmultiply, candle and burn, which are built first, and with PyTorch if
+        /// it is installed.
+        #[arg(long)]
+        peers: bool,
     },
     /// Writes the firmware's plans in flash, and their first weights, after a network has changed.
     Plan,
@@ -55,6 +59,9 @@ enum Command {
         /// Only these programs of `crates/firmware/examples`; may be given again.
         #[arg(long, value_name = "NAME")]
         program: Vec<String>,
+        /// Only machines whose name contains this, such as M4F or host; may be given again.
+        #[arg(long, value_name = "NAME")]
+        machine: Vec<String>,
     },
     /// What continuous integration runs: `test --require-all`, a clean release build, the README's first command.
     Ci,
@@ -79,16 +86,19 @@ fn main() -> ExitCode {
             stages.run("tidy", || tidy::stage(&workspace));
             stages.finish(true)
         }
-        Command::Bench { quick } => {
-            stages.run("bench", || bench::stage(&workspace, quick));
+        Command::Bench { quick, peers } => {
+            stages.run("bench", || match peers {
+                true => bench::peers(&workspace, quick),
+                false => bench::stage(&workspace, quick),
+            });
             stages.finish(true)
         }
         Command::Plan => {
             stages.run("plans in flash", || mcu::write_plans(&workspace));
             stages.finish(true)
         }
-        Command::Mcu { program } => {
-            mcu::run(&workspace, &mut stages, false, &program);
+        Command::Mcu { program, machine } => {
+            mcu::run(&workspace, &mut stages, false, &program, &machine);
             stages.finish(true)
         }
         Command::Ci => {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that can be checked on this machine.
 
+use crate::bench::PEERS;
 use crate::stages::{Outcome, Stages};
 use crate::workspace::{Package, Workspace};
 use crate::{bare, mcu, tidy};
@@ -16,7 +17,8 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
     let cargo = |words: &[&str]| workspace.cargo(words.iter().copied());
     stages.run("format", || {
         with_component(workspace, "fmt", "rustfmt", || {
-            [cargo(&["fmt", "--all", "--check"]), cargo(&["fmt", "--manifest-path", FUZZ, "--check"])]
+            let apart = |path: &str| cargo(&["fmt", "--manifest-path", path, "--check"]);
+            vec![cargo(&["fmt", "--all", "--check"]), apart(FUZZ), apart(PEERS)]
         })
     });
     stages.run("tidy", || tidy::stage(workspace));
@@ -25,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
             let mut fuzz =
                 cargo(&["clippy", "--manifest-path", FUZZ, "--all-targets", "--no-default-features"]);
             fuzz.args(["--", "-D", "warnings"]).env("CARGO_TARGET_DIR", workspace.target.join("fuzz"));
-            [
+            vec![
                 cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]),
                 fuzz,
             ]
@@ -43,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
         Outcome::of(command.env("RUSTDOCFLAGS", "-D warnings"))
     });
     bare::run(workspace, stages, long);
-    mcu::run(workspace, stages, !long, &[]);
+    mcu::run(workspace, stages, !long, &[], &[]);
     if long {
         for package in &workspace.members {
             if package.features.iter().any(|feature| feature == LONG_TESTS) {
@@ -62,7 +64,7 @@ fn with_component(
     workspace: &Workspace,
     subcommand: &str,
     component: &str,
-    commands: impl FnOnce() -> [Command; 2],
+    commands: impl FnOnce() -> Vec<Command>,
 ) -> Outcome {
     let there =
         workspace.cargo([subcommand, "--version"]).output().is_ok_and(|output| output.status.success());

@@ -10,6 +10,9 @@ pub(crate) enum Action<'p> {
     Compute { inputs: &'p [Slot], output: &'p Slot, scratch: &'p Slot, accumulate: bool },
     /// The optimizer is applied.
     Update { parameter: usize, gradient: &'p Slot },
+    /// A gradient is computed and applied part by part: an op is evaluated into `part`, the optimizer is applied to as many
+    /// elements of the parameter, and so on.
+    Parts { inputs: &'p [Slot], part: &'p Slot, parameter: usize },
 }
 
 /// Where a parameter or buffer and what belongs to it lie.
@@ -30,7 +33,7 @@ pub(crate) trait Program<T: Element> {
     fn steps(&self) -> usize;
     /// Step number `at`, which exists.
     fn action(&self, at: usize) -> Action<'_>;
-    /// Evaluates the op of step number `at`.
+    /// Evaluates the op of step number `at`, if it has one.
     fn eval(&self, at: usize, cx: &StepContext<'_>, io: Io<'_, T>);
     /// Parameter or buffer number `index`.
     fn home(&self, index: usize) -> Option<Home>;
@@ -65,8 +68,22 @@ pub(crate) fn check_optimizer<T: Element>(
         }
         parameter += 1;
     }
+    if !optimizer.updates_parts() {
+        // It needs room for whole gradients, and some are never whole.
+        let parts = |at| match program.action(at) {
+            Action::Parts { parameter, .. } => Some(parameter),
+            _ => None,
+        };
+        if let Some(parameter) = (0..program.steps()).find_map(parts) {
+            let needed = program.home(parameter).map_or(0, |home| home.shape.len());
+            return Err(OtherState { parameter, planned: 0, needed });
+        }
+    }
     Ok(())
 }
+
+/// The most rows of a part: products of so few need no scratch memory.
+const MOST_ROWS: usize = 4;
 
 /// The memory of a session and where it is in its run.
 #[derive(Clone, Copy)]
@@ -116,7 +133,7 @@ impl Engine<'_> {
                     if program.needs_global_norm() && norm.is_none() {
                         let gradients = (0..program.steps()).filter_map(|at| match program.action(at) {
                             Action::Update { gradient, .. } => Some(gradient),
-                            Action::Compute { .. } => None,
+                            Action::Compute { .. } | Action::Parts { .. } => None,
                         });
                         // SAFETY: 1. and 3.
                         norm = Some(root(gradients.map(|g| unsafe { self.sum_of_squares::<T>(g) }).sum()));
@@ -124,9 +141,48 @@ impl Engine<'_> {
                     // SAFETY: 1., 2. and 3.
                     unsafe { self.update(program, optimizer, parameter, gradient, norm) };
                 }
+                Action::Parts { parameter, .. } => {
+                    let Some(optimizer) = optimizer else { continue };
+                    // SAFETY: 1., 2. and 3.
+                    unsafe { self.update_by_parts(program, optimizer, at, parameter, loss_scale) };
+                }
             }
         }
         Ok(norm)
+    }
+
+    /// # Safety
+    /// 1., 2. and 3.
+    unsafe fn update_by_parts<T: Element>(
+        &self,
+        program: &impl Program<T>,
+        optimizer: &(impl Optimizer<T> + ?Sized),
+        at: usize,
+        index: usize,
+        loss_scale: f64,
+    ) {
+        let Action::Parts { inputs, part, .. } = program.action(at) else { return };
+        let Some(home) = program.home(index) else { return };
+        let cx = StepContext { kernels: self.context, seed: self.seed, step: self.step, loss_scale };
+        let (context, shape) = (self.context, home.shape);
+        let update = UpdateContext { context, step: self.updates, index, shape, global_norm: None };
+        let row = shape.last().max(1);
+        // SAFETY: 1. and 3.; the program vouches that the parameter, the part and all inputs are disjoint.
+        let (parameter, buffer) = unsafe { (self.slice_mut::<T>(&home.value), self.slice_mut::<T>(part)) };
+        // Up to four whole rows, or a part of one.
+        let rows = (buffer.len() / row).clamp(1, MOST_ROWS) * row;
+        let step = buffer.len().clamp(1, rows);
+        for (start, values) in (0..).step_by(rows).zip(parameter.chunks_mut(rows)) {
+            for (place, values) in (0..).step_by(step).zip(values.chunks_mut(step)) {
+                let first = Some(start + place);
+                // SAFETY: 2., and the program vouches that the part is disjoint from every input.
+                let inputs = unsafe { Inputs::new(self.base, self.flash, inputs, part.offset) };
+                let gradient = &mut buffer[..values.len()];
+                let (output, value, scratch) = (Output::Real(&mut *gradient), part.value, &mut [][..]);
+                program.eval(at, &cx, Io { inputs, output, value, scratch, accumulate: false, first });
+                optimizer.update(&update, values, gradient, &mut []);
+            }
+        }
     }
 
     /// Updates every parameter from its running sum of gradients and sets the sums to zero. Returns the norm of the sums if
@@ -191,7 +247,7 @@ impl Engine<'_> {
             };
             let scratch = self.slice_mut(scratch);
             let inputs = Inputs::new(self.base, self.flash, inputs, output.offset);
-            Io { inputs, output: target, value: output.value, scratch, accumulate }
+            Io { inputs, output: target, value: output.value, scratch, accumulate, first: None }
         };
         program.eval(at, &cx, io);
     }

@@ -71,6 +71,12 @@ pub trait Op<T: Element>: Debug + Send + Sync {
         0
     }
 
+    /// Whether the op can compute a few rows of its output, or a part of one, alone ([`Io::first`]), with the same bits and without
+    /// scratch memory. Such a gradient need never be whole.
+    fn evaluates_parts(&self) -> bool {
+        false
+    }
+
     /// Whether the output may lie where input `operand` lies, if they have the same size. An op that says so reads
     /// that input through [`Io::span`] or [`Io::arg`].
     fn in_place(&self, operand: usize) -> bool {
@@ -239,6 +245,9 @@ pub struct Io<'a, T> {
     pub scratch: &'a mut [T],
     /// Add to the output instead of overwriting it. Only set for ops that [can](Op::accumulates).
     pub accumulate: bool,
+    /// Which element of the whole output is the first of `output`, if that is only a part of one row or up to four whole
+    /// rows. Only set for ops that [can](Op::evaluates_parts).
+    pub first: Option<usize>,
 }
 
 impl<'a, T: Element> Io<'a, T> {

@@ -29,7 +29,14 @@ pub enum UpdateOrder {
     AsReady,
     /// After the whole backward pass: all gradients are alive at once. Needed by global-norm clipping.
     AtEnd,
+    /// As soon as possible, and where an op can compute a part of its output alone and the [optimizer can update
+    /// one](Optimizer::updates_parts), the gradient is never whole: a small part of it is computed and applied, then the
+    /// next. Saves the memory of the largest gradient, with the same bits; slower on hosts.
+    InParts,
 }
+
+/// The elements of a part of a gradient.
+const PART: usize = 128;
 
 /// One evaluation of an op.
 #[derive(Clone, Debug)]
@@ -45,6 +52,8 @@ pub(crate) struct Instruction<T: Element> {
     value: u32,
     /// What is accumulated onto, for `verify`.
     onto: Option<u32>,
+    /// The parameter that is updated with the output, part by part: `output` is then the place of one part.
+    pub updates: Option<usize>,
 }
 
 /// One application of the optimizer.
@@ -192,6 +201,7 @@ pub struct Planner<'g, T: Element = f32> {
     outputs: Vec<(String, Var<'g, T>)>,
     state_lens: Vec<usize>,
     needs_global_norm: bool,
+    updates_parts: bool,
     order: UpdateOrder,
     micro_batches: bool,
     share: bool,
@@ -219,6 +229,7 @@ impl<T: Element> Graph<T> {
             outputs: Vec::new(),
             state_lens: vec![0; parameters],
             needs_global_norm: false,
+            updates_parts: false,
             order: UpdateOrder::AsReady,
             micro_batches: false,
             share: true,
@@ -252,6 +263,7 @@ impl<'g, T: Element> Planner<'g, T> {
         };
         self.state_lens = inner.parameters.iter().enumerate().map(state_len).collect();
         self.needs_global_norm = optimizer.needs_global_norm();
+        self.updates_parts = optimizer.updates_parts();
         self
     }
 
@@ -384,8 +396,19 @@ struct Value {
 }
 
 enum Work<T: Element> {
-    Compute { op: Shared<dyn Op<T>>, inputs: Vec<u32>, output: u32, onto: Option<u32>, node: u32 },
-    Update { parameter: usize, gradient: u32 },
+    Compute {
+        op: Shared<dyn Op<T>>,
+        inputs: Vec<u32>,
+        output: u32,
+        onto: Option<u32>,
+        node: u32,
+        /// The parameter that is updated with the output, part by part.
+        updates: Option<usize>,
+    },
+    Update {
+        parameter: usize,
+        gradient: u32,
+    },
 }
 
 impl<T: Element> Work<T> {
@@ -514,6 +537,7 @@ impl<T: Element> Lowering<T> {
                     output: id as u32,
                     onto: None,
                     node: id as u32,
+                    updates: None,
                 });
             }
         }
@@ -539,7 +563,7 @@ impl<T: Element> Lowering<T> {
     fn copy(&mut self, value: u32, place: Place, node: u32) -> u32 {
         let output = self.add_value(self.values[value as usize].ty, place);
         let op = T::share(Copied);
-        self.work.push(Work::Compute { op, inputs: vec![value], output, onto: None, node });
+        self.work.push(Work::Compute { op, inputs: vec![value], output, onto: None, node, updates: None });
         output
     }
 
@@ -652,7 +676,8 @@ impl<T: Element> Lowering<T> {
                     let (op, inputs, node) = (op.clone(), inputs.clone(), *node);
                     inputs.iter().for_each(|&input| last_read[self.root(input) as usize] = at);
                     taken[self.root(onto) as usize] = true;
-                    self.work[at] = Work::Compute { op, inputs, output, onto: Some(onto), node };
+                    self.work[at] =
+                        Work::Compute { op, inputs, output, onto: Some(onto), node, updates: None };
                     dead[source] = true;
                     break;
                 }
@@ -689,7 +714,14 @@ impl<T: Element> Lowering<T> {
             let complete = complete.max(after_loss);
             let op = T::share(Add::default());
             let inputs = vec![before, gradient];
-            sums[complete].push(Work::Compute { op, inputs, output: after, onto: None, node: gradient });
+            sums[complete].push(Work::Compute {
+                op,
+                inputs,
+                output: after,
+                onto: None,
+                node: gradient,
+                updates: None,
+            });
             self.deferred.push(parameter);
         }
         self.insert(sums);
@@ -725,7 +757,7 @@ impl<T: Element> Lowering<T> {
             let root = self.root(gradient);
             let at = match order {
                 UpdateOrder::AtEnd => self.work.len(),
-                UpdateOrder::AsReady => {
+                UpdateOrder::AsReady | UpdateOrder::InParts => {
                     let own = Place::Parameter(parameter);
                     let matters = |work: &Work<T>| {
                         work.writes().is_some_and(|written| {
@@ -750,7 +782,44 @@ impl<T: Element> Lowering<T> {
         }
         self.fuse_sums();
         self.place_updates(planner.order);
+        if planner.order == UpdateOrder::InParts && planner.updates_parts {
+            self.split_updates();
+        }
         self.allocate(planner)
+    }
+
+    /// Joins the computation of a gradient with its update where both can be done part by part.
+    fn split_updates(&mut self) {
+        let uses = self.uses();
+        let mut dead = vec![false; self.work.len()];
+        for at in 0..self.work.len() {
+            let Work::Update { parameter, gradient } = self.work[at] else { continue };
+            let root = self.root(gradient);
+            let Some(made) = self.work[..at].iter().rposition(|work| work.writes() == Some(root)) else {
+                continue;
+            };
+            let Work::Compute { op, inputs, output, onto: None, node, .. } = &self.work[made] else {
+                continue;
+            };
+            let matrix = self.values[*output as usize].ty == self.residents[parameter].value.value;
+            // `uses` counts a gradient twice: for its update, and as a gradient.
+            let alone = uses[root as usize] == 2 && !self.values[root as usize].pinned;
+            // What it reads must be the same later on.
+            let roots: Vec<u32> = inputs.iter().map(|&input| self.root(input)).collect();
+            let stays = roots.iter().all(|&root| self.values[root as usize].place == Place::Anywhere)
+                && !self.work[made..at].iter().any(|work| match work {
+                    Work::Compute { onto: Some(onto), .. } => roots.contains(&self.root(*onto)),
+                    _ => false,
+                });
+            let large = self.values[*output as usize].ty.len() > PART;
+            if matrix && alone && stays && large && op.evaluates_parts() {
+                let (op, inputs, output, node) = (op.clone(), inputs.clone(), *output, *node);
+                let updates = Some(parameter);
+                self.work[at] = Work::Compute { op, inputs, output, onto: None, node, updates };
+                dead[made] = true;
+            }
+        }
+        self.drop_dead(&dead);
     }
 
     /// Lifetimes, in-place operands, offsets.
@@ -773,10 +842,10 @@ impl<T: Element> Lowering<T> {
         }
         let mut scratch_of: Vec<Option<(usize, usize)>> = vec![None; end];
         for (at, work) in self.work.iter().enumerate() {
-            let Work::Compute { op, inputs, output, onto, node } = work else { continue };
+            let Work::Compute { op, inputs, output, onto, node, updates } = work else { continue };
             let value = &self.values[*output as usize];
             let types: Vec<ValueType> = inputs.iter().map(|&i| self.values[i as usize].ty).collect();
-            let elements = op.scratch(&types);
+            let elements = if updates.is_none() { op.scratch(&types) } else { 0 };
             if elements > 0 {
                 if !ValueType::real(Shape::of([elements])).is_usable(real) {
                     return Err(unlocated(ErrorKind::TooLarge));
@@ -788,7 +857,7 @@ impl<T: Element> Lowering<T> {
             if value.place != Place::Anywhere {
                 continue;
             }
-            let bytes = value.ty.bytes(real);
+            let bytes = if updates.is_none() { value.ty.bytes(real) } else { PART * real };
             let to = last_read[*output as usize].max(at);
             let what = if self.gradients.iter().any(|&(_, g)| self.root(g) == *output) {
                 Category::Gradient
@@ -800,7 +869,7 @@ impl<T: Element> Lowering<T> {
             life_of[*output as usize] = Some(lives.len());
             lives.push(Life { what, bytes, from: at, to });
             let taken_from = onto.map(|onto| self.root(onto)).or_else(|| {
-                if !planner.share {
+                if !planner.share || updates.is_some() {
                     return None;
                 }
                 (0..inputs.len()).filter(|&i| op.in_place(i)).find_map(|i| {
@@ -865,7 +934,7 @@ impl<T: Element> Lowering<T> {
                     gradient: slot(*gradient),
                     value: self.root(*gradient),
                 }),
-                Work::Compute { op, inputs, output, onto, node } => {
+                Work::Compute { op, inputs, output, onto, node, updates } => {
                     let start = slots.len();
                     slots.extend(inputs.iter().map(|&i| slot(i)));
                     values.extend(inputs.iter().map(|&i| self.root(i)));
@@ -874,12 +943,16 @@ impl<T: Element> Lowering<T> {
                     Step::Compute(Instruction {
                         op: op.clone(),
                         inputs: start..slots.len(),
-                        output: slot(*output),
+                        output: match updates {
+                            None => slot(*output),
+                            Some(_) => Slot { value: ValueType::real(Shape::of([PART])), ..slot(*output) },
+                        },
                         scratch: Slot { offset, value: ValueType::real(Shape::of([elements])) },
                         accumulate: onto.is_some(),
                         node: *node,
                         value: *output,
                         onto: onto.map(|onto| self.root(onto)),
+                        updates: *updates,
                     })
                 }
             });
@@ -1020,7 +1093,7 @@ fn place_storages(storages: &mut [Storage], start: usize, alignment: usize, shar
         storages[s].offset = offset;
         let position = placed.partition_point(|&other| storages[other].offset <= offset);
         placed.insert(position, s);
-        end = end.max((offset + bytes).next_multiple_of(alignment));
+        end = end.max(offset + bytes);
     }
     end
 }
@@ -1073,6 +1146,10 @@ impl<T: Element> Program<T> for Plan<T> {
     #[inline]
     fn action(&self, at: usize) -> Action<'_> {
         match &self.steps[at] {
+            Step::Compute(Instruction { inputs, output, updates: Some(parameter), .. }) => {
+                let inputs = &self.slots[inputs.clone()];
+                Action::Parts { inputs, part: output, parameter: *parameter }
+            }
             Step::Compute(Instruction { inputs, output, scratch, accumulate, .. }) => {
                 let inputs = &self.slots[inputs.clone()];
                 Action::Compute { inputs, output, scratch, accumulate: *accumulate }
@@ -1304,6 +1381,15 @@ impl<T: Element> Plan<T> {
                     }
                     clear(&mut owners, scratch);
                     write(&mut owners, &instruction.output, instruction.value);
+                    if let Some(parameter) = instruction.updates {
+                        let parameter = range(&self.residents[parameter].value);
+                        if inputs.iter().any(|slot| overlaps(range(slot), parameter)) {
+                            return Err(VerifyError::Overlap { step: at });
+                        }
+                        // Neither the old parameter nor the last part is anybody's operand.
+                        clear(&mut owners, parameter);
+                        clear(&mut owners, output);
+                    }
                 }
             }
         }

@@ -49,6 +49,17 @@ pub enum StaticStep<T: 'static = f32> {
         /// With this gradient.
         gradient: Slot,
     },
+    /// A gradient is computed and applied part by part.
+    Parts {
+        /// Evaluates an op for a part of its output.
+        eval: fn(&StepContext<'_>, Io<'_, T>),
+        /// What it reads.
+        inputs: &'static [Slot],
+        /// What it writes.
+        part: Slot,
+        /// What the optimizer is applied to.
+        parameter: usize,
+    },
 }
 
 /// Where a parameter or buffer of a [`StaticPlan`] lies.
@@ -139,12 +150,15 @@ impl<T: Element> Program<T> for StaticPlan<T> {
                 Action::Compute { inputs, output, scratch, accumulate: *accumulate }
             }
             StaticStep::Update { parameter, gradient } => Action::Update { parameter: *parameter, gradient },
+            StaticStep::Parts { inputs, part, parameter, .. } => {
+                Action::Parts { inputs, part, parameter: *parameter }
+            }
         }
     }
 
     #[inline]
     fn eval(&self, at: usize, cx: &StepContext<'_>, io: Io<'_, T>) {
-        if let StaticStep::Compute { eval, .. } = &self.0.steps[at] {
+        if let StaticStep::Compute { eval, .. } | StaticStep::Parts { eval, .. } = &self.0.steps[at] {
             eval(cx, io);
         }
     }
@@ -196,7 +210,7 @@ impl fmt::Display for StaticStepError {
             ),
             StaticStepError::OtherOptimizer { parameter, planned, needed } => write!(
                 f,
-                "the optimizer keeps {needed} numbers for parameter {parameter}, but the plan was made with {planned}"
+                "the optimizer needs {needed} numbers for parameter {parameter}, but the plan was made with {planned}"
             ),
         }
     }
@@ -229,8 +243,9 @@ impl<T: Element> fmt::Debug for StaticSession<'_, T> {
 }
 
 impl<'m, T: Element> StaticSession<'m, T> {
-    /// Binds a plan to memory, which is zeroed, and copies the first values of what trains (and of buffers) from
-    /// `weights`. Optimizer state starts as zeros.
+    /// Binds a plan to memory and copies the first values of what trains (and of buffers) from `weights`. Optimizer state,
+    /// running sums and inputs start as zeros; what comes and goes is not touched, and nothing beyond
+    /// [`arena_bytes`](StaticPlan::arena_bytes) ever is.
     ///
     /// # Errors
     /// The memory is too small; it or the weights are misaligned; the weights belong to another plan.
@@ -239,7 +254,7 @@ impl<'m, T: Element> StaticSession<'m, T> {
         memory: &'m mut [u8],
         weights: &'static [u8],
     ) -> Result<Self, BindError> {
-        let StaticParts { id, arena_bytes, alignment, weights_bytes, .. } = plan.0;
+        let StaticParts { id, arena_bytes, state_bytes, alignment, weights_bytes, .. } = plan.0;
         if memory.len() < arena_bytes {
             return Err(BindError::TooSmall { needed: arena_bytes, given: memory.len() });
         }
@@ -253,7 +268,10 @@ impl<'m, T: Element> StaticSession<'m, T> {
         if u64::from_le_bytes(*head) != id || weights.len() != weights_bytes {
             return Err(BindError::OtherWeights { plan: id, weights: u64::from_le_bytes(*head) });
         }
-        memory.fill(0);
+        memory[..state_bytes].fill(0);
+        for input in plan.0.inputs {
+            memory[input.offset..][..input.value.bytes(size_of::<T>())].fill(0);
+        }
         for StaticResident { value, weights, .. } in plan.0.residents {
             let bytes = value.value.bytes(size_of::<T>());
             if let (Some(to), Some(from)) =
@@ -653,6 +671,16 @@ mod write {
                         return Err(NotStatic::Assigned { path: frozen.spec.path.clone() });
                     }
                     let inputs = list(&mut plan.slots[instruction.inputs.clone()].iter());
+                    if let Some(parameter) = instruction.updates {
+                        let _ = writeln!(
+                            text,
+                            "    // {}\n    StaticStep::Parts {{ eval: |cx, io| Op::<{real}>::eval(&{rust}, cx, io),\n        \
+                             inputs: &[{inputs}],\n        part: {}, parameter: {parameter} }},",
+                            [op.as_str(), path].join(" ").trim_end(),
+                            layout.slot(&instruction.output),
+                        );
+                        continue;
+                    }
                     let _ = writeln!(
                         text,
                         "    // {}\n    StaticStep::Compute {{ eval: |cx, io| Op::<{real}>::eval(&{rust}, cx, io),\n        \

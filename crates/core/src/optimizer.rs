@@ -86,6 +86,13 @@ pub trait Optimizer<T: Real> {
         false
     }
 
+    /// Whether any part of a tensor can be updated alone, with the same result: true for rules that keep no state and treat
+    /// every element on its own. Such a rule never needs a whole gradient at once; [`update`](Self::update) is then given
+    /// parts of `parameter` and `gradient` under the shape of the whole.
+    fn updates_parts(&self) -> bool {
+        false
+    }
+
     /// Checks the hyper-parameters; whoever trains calls it once, before the first step. A rule with settings that
     /// make no sense still computes something.
     ///
@@ -108,7 +115,8 @@ pub trait Optimizer<T: Real> {
 
     /// Updates `parameter` in place from its `gradient`. `gradient` may be used as scratch: its content is lost.
     ///
-    /// `parameter` and `gradient` have the same length, that of `cx.shape`, and `state` has
+    /// `parameter` and `gradient` have the same length, that of `cx.shape` (or less, see
+    /// [`updates_parts`](Self::updates_parts)), and `state` has
     /// [`state_len_for`](Self::state_len_for)`(cx.index, cx.shape)` elements.
     fn update(&self, cx: &UpdateContext<'_>, parameter: &mut [T], gradient: &mut [T], state: &mut [T]);
 }
@@ -137,6 +145,10 @@ impl<T: Real, O: Optimizer<T> + ?Sized> Optimizer<T> for alloc::boxed::Box<O> {
 
     fn needs_global_norm(&self) -> bool {
         (**self).needs_global_norm()
+    }
+
+    fn updates_parts(&self) -> bool {
+        (**self).updates_parts()
     }
 
     fn validate(&self) -> Result<(), InvalidSetting> {

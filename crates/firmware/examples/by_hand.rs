@@ -5,7 +5,7 @@
 use bantam::core::Context;
 use bantam::core::random::{Key, Purpose, unit_f32};
 use bantam::data::{Dataset, Error, Sampler, Shuffled};
-use bantam::kernels::{Activation, Bias, Gemm, axpy, cross_entropy, cross_entropy_backward, gemm};
+use bantam::kernels::{Activation, Bias, Gemm, axpy, cross_entropy_with_gradient, gemm};
 use bantam_firmware::training::{Outcome, SEED, Stopped, context, fnv};
 use bantam_firmware::{board, tasks};
 
@@ -59,28 +59,28 @@ impl Net {
     fn step(&mut self, cx: &Context<'_>, x: &[f32], label: u32) -> f32 {
         let (mut hidden, mut logits) = ([0.0; HIDDEN], [0.0; CLASSES]);
         self.forward(cx, x, &mut hidden, &mut logits);
-        let loss = cross_entropy(cx, 1, CLASSES, &logits, &[label]);
 
+        // The gradients carry the step −rate with them: what comes out of here is added to the parameters.
         let (mut dlogits, mut dhidden) = ([0.0; CLASSES], [0.0; HIDDEN]);
-        cross_entropy_backward(cx, 1, CLASSES, &logits, &[label], 1.0, &mut dlogits);
+        let loss = cross_entropy_with_gradient(cx, 1, CLASSES, &logits, &[label], -RATE, &mut dlogits);
         let weight = &self.logits_weight;
         gemm(cx, &BACK, &dlogits, weight, None, Activation::Identity, &mut dhidden, false, &mut []);
-        for (dy, y) in dhidden.iter_mut().zip(hidden) {
-            *dy = if y > 0.0 { *dy } else { 0.0 };
+        for (dy, y) in dhidden.iter_mut().zip(&hidden) {
+            if *y <= 0.0 {
+                *dy = 0.0;
+            }
         }
-        // The gradient of a weight is the outer product of dy and x: no memory for it.
         descend(cx, &dlogits, &hidden, &mut self.logits_weight, &mut self.logits_bias);
         descend(cx, &dhidden, x, &mut self.hidden_weight, &mut self.hidden_bias);
         loss
     }
 }
 
-/// weight ← weight − rate · dy ⊗ x, and the same for the bias.
-fn descend(cx: &Context<'_>, dy: &[f32], x: &[f32], weight: &mut [f32], bias: &mut [f32]) {
-    for ((dy, row), bias) in dy.iter().zip(weight.chunks_exact_mut(x.len())).zip(bias) {
-        axpy(cx, -RATE * dy, x, row);
-        *bias -= RATE * dy;
-    }
+/// weight += step ⊗ x, and bias += step: the gradient of a weight takes no memory.
+fn descend(cx: &Context<'_>, step: &[f32], x: &[f32], weight: &mut [f32], bias: &mut [f32]) {
+    let outer = Gemm { m: step.len(), n: x.len(), k: 1, a_strides: [1, 1], b_strides: [x.len(), 1] };
+    gemm(cx, &outer, step, x, None, Activation::Identity, weight, true, &mut []);
+    axpy(cx, 1.0, step, bias);
 }
 
 fn learn() -> Result<Outcome, Error> {

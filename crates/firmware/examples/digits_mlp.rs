@@ -3,7 +3,7 @@
 
 use bantam_firmware::{board::Arena, plans, tasks, training};
 
-static ARENA: Arena<{ plans::DIGITS_MLP.arena_bytes() }> = Arena::new();
+static ARENA: Arena<{ plans::DIGITS_MLP.arena_bytes() + plans::GUARD }> = Arena::new();
 
 fn run() -> u8 {
     let Ok(data) = tasks::digits() else { return 1 };

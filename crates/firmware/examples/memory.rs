@@ -57,6 +57,7 @@ fn main() -> Result<(), Error> {
         Way { name: "Adam, 8 micro-batches of 1", batch: 1, accumulates: true, ..adam },
         Way { name: "Adam, batch 1", batch: 1, ..adam },
         Way { name: "SGD without state, batch 8", optimizer: &SGD, ..adam },
+        Way { name: "SGD, batch 1, gradients in parts", order: UpdateOrder::InParts, ..sgd },
         Way { name: "SGD, batch 1, last layer only", trains: &["logits"], ..sgd },
         Way { name: "SGD, batch 1, biases only", trains: &["*.bias"], ..sgd },
         adam,

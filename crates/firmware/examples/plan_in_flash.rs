@@ -3,7 +3,7 @@
 
 use bantam_firmware::{board::Arena, plans, tasks, training};
 
-static ARENA: Arena<{ plans::PATTERNS_MLP.arena_bytes() }> = Arena::new();
+static ARENA: Arena<{ plans::PATTERNS_MLP.arena_bytes() + plans::GUARD }> = Arena::new();
 
 fn run() -> u8 {
     plans::PATTERNS_MLP.learn("patterns-mlp", ARENA.take(), &training::PATTERNS_MLP, &tasks::patterns())

@@ -9,11 +9,15 @@
 //! | `plan_in_flash` | made on a host by `cargo xtask plan`, in flash | no |
 //! | `by_hand` | none: slices and kernels | no |
 //!
+//! `sgd_in_flash` is the network of `by_hand` from a plan; `streaming` learns from a signal while it comes; `digits_mlp` and
+//! `digits_cnn` are plans in flash for the handwritten digits.
+//!
 //! `cargo run -p bantam-firmware --example …` runs one on the host; `cargo xtask mcu` runs them all on emulated boards.
 //!
 //! * [`board`]: start-up, output, exit, instruction counts and stack depth: everything that differs between machines.
 //! * [`tasks`]: what is learned, and from which data.
 //! * [`training`]: the loop, the same for every way.
+//! * [`vibration`]: a signal that comes sample by sample.
 //! * [`Report`]: what a program says about itself.
 #![no_std]
 
@@ -29,5 +33,6 @@ pub mod plans;
 mod report;
 pub mod tasks;
 pub mod training;
+pub mod vibration;
 
 pub use report::Report;

@@ -3,10 +3,11 @@
 use crate::tasks::{CLASSES, FEATURES};
 use crate::training::{DIGITS_CNN, DIGITS_MLP, PATTERNS_MLP};
 use crate::training::{Network, Rate, Stopped};
-use bantam::autodiff::{Error, Mode, Plan, Session, Var};
-use bantam::core::{Context, Shape};
-use bantam::nn::{Conv2d, Layer, Linear, Params, loss::cross_entropy};
-use bantam::optim::Adam;
+use crate::vibration::WINDOW;
+use bantam::autodiff::{Error, Mode, Plan, Session, UpdateOrder, Var, ops::Conv2dOptions};
+use bantam::core::{Context, Optimizer, Shape};
+use bantam::nn::{Conv2d, Initializer, Layer, Linear, Parameter, Params, Scope, loss::cross_entropy};
+use bantam::optim::{Adam, Sgd};
 
 /// The alignment of values in the programs' arenas: the smallest there is.
 pub const ALIGNMENT: usize = 8;
@@ -14,7 +15,7 @@ pub const ALIGNMENT: usize = 8;
 /// The plans of a network, and its parameters.
 #[derive(Debug)]
 pub struct Plans {
-    /// Trains with Adam.
+    /// Trains.
     pub train: Plan,
     /// Computes class scores, in the same memory.
     pub evaluate: Plan,
@@ -22,12 +23,28 @@ pub struct Plans {
     pub params: Params,
 }
 
+/// How a network trains.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    batch: usize,
+    optimizer: &'a dyn Optimizer<f32>,
+    order: UpdateOrder,
+    micro_batches: bool,
+}
+
+/// With Adam, in batches.
+fn adam(batch: usize) -> Way<'static> {
+    static ADAM: Adam = Adam::new(0.001);
+    Way { batch, optimizer: &ADAM, order: UpdateOrder::AsReady, micro_batches: false }
+}
+
 /// Traces a network for batches of samples of this shape and plans training and evaluation.
 fn plans<L: Layer>(
-    batch: usize,
+    way: Way<'_>,
     sample: &[usize],
     new: impl FnOnce(&mut Params) -> L,
 ) -> Result<Plans, Error> {
+    let Way { batch, optimizer, order, micro_batches } = way;
     let mut params = Params::new();
     let net = new(&mut params);
     let mut dims = [batch; 4];
@@ -38,8 +55,8 @@ fn plans<L: Layer>(
     let x = graph.input("features", shape);
     let labels = graph.indices("labels", Shape::of([batch]));
     let loss = cross_entropy(net.forward(x), labels);
-    let adam: Adam = Adam::default();
-    let train = graph.planner().alignment(ALIGNMENT).optimizer(&adam).loss(loss).build()?;
+    let planner = graph.planner().alignment(ALIGNMENT).optimizer(optimizer).update(order);
+    let train = planner.micro_batches(micro_batches).loss(loss).build()?;
 
     let graph = params.graph(Mode::Infer);
     let x = graph.input("features", shape);
@@ -52,6 +69,8 @@ fn plans<L: Layer>(
 pub struct Mlp {
     hidden: Linear,
     logits: Linear,
+    /// The share of hidden values that are dropped.
+    dropout: f32,
 }
 
 impl Mlp {
@@ -61,13 +80,46 @@ impl Mlp {
         Mlp {
             hidden: Linear::new(p.at("hidden"), inputs, hidden),
             logits: Linear::new(p.at("logits"), hidden, classes),
+            dropout: 0.1,
         }
     }
 }
 
 impl Layer for Mlp {
     fn forward<'g>(&self, x: Var<'g>) -> Var<'g> {
-        self.logits.forward(self.hidden.forward(x.flatten()).relu().dropout(0.1))
+        self.logits.forward(self.hidden.forward(x.flatten()).relu().dropout(self.dropout))
+    }
+}
+
+/// Two convolutions over time and a linear layer over their means: hears what a machine sounds like.
+#[derive(Debug)]
+pub struct Listener {
+    convolutions: [(Parameter, Parameter); 2],
+    logits: Linear,
+}
+
+impl Listener {
+    /// For windows of one channel, and two classes.
+    pub fn new(p: &mut Params) -> Listener {
+        let convolution = |mut p: Scope<'_>, channels_in: usize| {
+            let weight = p.parameter("weight", [8, channels_in, 1, 9], Initializer::HeNormal);
+            (weight, p.parameter("bias", [8], Initializer::Zeros))
+        };
+        Listener {
+            convolutions: [convolution(p.at("conv1"), 1), convolution(p.at("conv2"), 8)],
+            logits: Linear::new(p.at("logits"), 8, 2),
+        }
+    }
+}
+
+impl Layer for Listener {
+    fn forward<'g>(&self, mut x: Var<'g>) -> Var<'g> {
+        let graph = x.graph();
+        for (weight, bias) in &self.convolutions {
+            let options = Conv2dOptions { stride: [1, 2], padding: [0, 4], ..Conv2dOptions::default() };
+            x = x.conv2d(weight.var(graph), Some(bias.var(graph)), options).relu();
+        }
+        self.logits.forward(x.mean([2, 3]))
     }
 }
 
@@ -103,7 +155,7 @@ impl Layer for Cnn {
 /// # Errors
 /// The network makes no plan.
 pub fn patterns_mlp(batch: usize) -> Result<Plans, Error> {
-    plans(batch, &[FEATURES], |p| Mlp::new(p, [FEATURES, 32, CLASSES]))
+    plans(adam(batch), &[FEATURES], |p| Mlp::new(p, [FEATURES, 32, CLASSES]))
 }
 
 /// 64-32-10, for the handwritten digits.
@@ -111,7 +163,7 @@ pub fn patterns_mlp(batch: usize) -> Result<Plans, Error> {
 /// # Errors
 /// The network makes no plan.
 pub fn digits_mlp(batch: usize) -> Result<Plans, Error> {
-    plans(batch, &[1, 8, 8], |p| Mlp::new(p, [64, 32, 10]))
+    plans(adam(batch), &[1, 8, 8], |p| Mlp::new(p, [64, 32, 10]))
 }
 
 /// Two convolutions with pooling and a linear layer, for the handwritten digits.
@@ -119,18 +171,37 @@ pub fn digits_mlp(batch: usize) -> Result<Plans, Error> {
 /// # Errors
 /// The network makes no plan.
 pub fn digits_cnn(batch: usize) -> Result<Plans, Error> {
-    plans(batch, &[1, 8, 8], Cnn::new)
+    plans(adam(batch), &[1, 8, 8], Cnn::new)
+}
+
+/// 16-32-4 without dropout, for gradient descent with one sample at a time.
+///
+/// # Errors
+/// The network makes no plan.
+pub fn patterns_sgd() -> Result<Plans, Error> {
+    let way = Way { batch: 1, optimizer: &Sgd::new(0.1), order: UpdateOrder::InParts, micro_batches: false };
+    plans(way, &[FEATURES], |p| Mlp { dropout: 0.0, ..Mlp::new(p, [FEATURES, 32, CLASSES]) })
+}
+
+/// [`Listener`], for [`vibration`](crate::vibration): one window at a time, whose gradients are added up.
+///
+/// # Errors
+/// The network makes no plan.
+pub fn vibration() -> Result<Plans, Error> {
+    plans(Way { micro_batches: true, ..adam(1) }, &[1, 1, WINDOW], Listener::new)
 }
 
 /// Every network with the name of its plans in flash.
 ///
 /// # Errors
 /// A network makes no plan.
-pub fn all() -> Result<[(&'static str, Plans); 3], Error> {
+pub fn all() -> Result<[(&'static str, Plans); 5], Error> {
     Ok([
         ("patterns_mlp", patterns_mlp(PATTERNS_MLP.batch)?),
         ("digits_mlp", digits_mlp(DIGITS_MLP.batch)?),
         ("digits_cnn", digits_cnn(DIGITS_CNN.batch)?),
+        ("patterns_sgd", patterns_sgd()?),
+        ("vibration", vibration()?),
     ])
 }
 

@@ -6,6 +6,10 @@ pub mod digits_cnn;
 pub mod digits_mlp;
 #[rustfmt::skip]
 pub mod patterns_mlp;
+#[rustfmt::skip]
+pub mod patterns_sgd;
+#[rustfmt::skip]
+pub mod vibration;
 
 use crate::report::Report;
 use crate::training::{Network, Outcome, Rate, Recipe, Stopped, context, train};
@@ -45,6 +49,19 @@ pub const DIGITS_CNN: Parts = Parts {
     weights: &Aligned(*include_bytes!("plans/digits_cnn.weights")),
 };
 
+/// 16-32-4 for gradient descent, one sample at a time; no gradient is ever whole.
+pub const PATTERNS_SGD: Parts = Parts {
+    train: &patterns_sgd::TRAIN,
+    evaluate: &patterns_sgd::EVALUATE,
+    weights: &Aligned(*include_bytes!("plans/patterns_sgd.weights")),
+};
+/// Convolutions over time, for windows that come one by one.
+pub const VIBRATION: Parts = Parts {
+    train: &vibration::TRAIN,
+    evaluate: &vibration::EVALUATE,
+    weights: &Aligned(*include_bytes!("plans/vibration.weights")),
+};
+
 impl Parts {
     /// The bytes of arena that both plans fit into.
     pub const fn arena_bytes(&self) -> usize {
@@ -60,12 +77,31 @@ impl Parts {
         recipe: &Recipe,
         [training, test]: &[impl Dataset; 2],
     ) -> u8 {
-        Report.number("arena", memory.len() as u64);
-        let outcome = InFlash::new(*self, memory, context(), recipe.seed)
-            .and_then(|mut network| train(&mut network, recipe, training, test));
-        Outcome::finish(outcome, program)
+        self.measure(memory, |memory| {
+            let outcome = InFlash::new(*self, memory, context(), recipe.seed)
+                .and_then(|mut network| train(&mut network, recipe, training, test));
+            Outcome::finish(outcome, program)
+        })
+    }
+
+    /// Runs a program in this memory, which should be [`GUARD`] larger than the arena, and holds the bytes that it touched
+    /// against those that the plan promised. The exit code is the program's, or 3 if they differ.
+    pub fn measure(&self, memory: &mut [u8], program: impl FnOnce(&mut [u8]) -> u8) -> u8 {
+        memory.fill(PAINT);
+        let code = program(memory);
+        let touched = memory.iter().rposition(|byte| *byte != PAINT).map_or(0, |last| last + 1);
+        Report.number("arena", self.arena_bytes() as u64);
+        Report.number("touched", touched as u64);
+        if code == 0 && touched != self.arena_bytes() { 3 } else { code }
     }
 }
+
+/// Bytes behind an arena that must stay as they are.
+pub const GUARD: usize = 64;
+
+/// What memory is filled with to see what is touched. The last byte of a value is the highest of a number: none that occurs
+/// here has this one, which would be below 10⁻¹⁵ in magnitude and negative.
+const PAINT: u8 = 0xa5;
 
 /// The bytes of a checkpoint before the state: the plan's id, steps and updates.
 const HEAD: usize = 24;

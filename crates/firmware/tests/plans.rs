@@ -6,13 +6,15 @@ use bantam::autodiff::{Aligned, BindError, StaticSession, StaticStepError, stati
 use bantam::core::Context;
 use bantam::optim::{Adam, Sgd};
 use bantam_firmware::networks::{self, Planned, Plans};
-use bantam_firmware::plans::{DIGITS_CNN, DIGITS_MLP, InFlash, PATTERNS_MLP, Parts};
+use bantam_firmware::plans::{
+    DIGITS_CNN, DIGITS_MLP, GUARD, InFlash, PATTERNS_MLP, PATTERNS_SGD, Parts, VIBRATION,
+};
 use bantam_firmware::tasks;
 use bantam_firmware::training::{self, Network, Outcome, Recipe, SEED, context};
 
 /// An arena of its own for each session.
 fn arena(parts: &Parts) -> &'static mut [u8] {
-    let lines = parts.arena_bytes().div_ceil(64);
+    let lines = (parts.arena_bytes() + GUARD).div_ceil(64);
     let memory: &'static mut [Aligned<[u8; 64]>] = vec![Aligned([0; 64]); lines].leak();
     let start = memory.as_mut_ptr().cast();
     // SAFETY: lines are 64 bytes each, without gaps, and nobody else has them.
@@ -25,6 +27,8 @@ fn the_committed_plans_and_weights_are_those_of_the_networks() {
         (include_str!("../src/plans/patterns_mlp.rs"), &PATTERNS_MLP),
         (include_str!("../src/plans/digits_mlp.rs"), &DIGITS_MLP),
         (include_str!("../src/plans/digits_cnn.rs"), &DIGITS_CNN),
+        (include_str!("../src/plans/patterns_sgd.rs"), &PATTERNS_SGD),
+        (include_str!("../src/plans/vibration.rs"), &VIBRATION),
     ];
     for ((name, plans), (source, parts)) in networks::all().unwrap().into_iter().zip(committed) {
         let fresh = static_plan::source(&[("TRAIN", &plans.train), ("EVALUATE", &plans.evaluate)]).unwrap();
@@ -61,7 +65,7 @@ fn compare((name, plans): (&str, Plans), parts: Parts, learn: fn(&mut dyn Networ
 
 #[test]
 fn a_plan_in_flash_has_the_bits_of_a_session() {
-    let [a, b, c] = networks::all().unwrap();
+    let [a, b, c, ..] = networks::all().unwrap();
     compare(a, PATTERNS_MLP, patterns);
     compare(b, DIGITS_MLP, some_digits);
     compare(c, DIGITS_CNN, some_digits);
@@ -135,4 +139,86 @@ fn levels_and_threads_do_not_change_a_bit() {
         }
     }
     assert!(all.len() >= 4 && all.iter().all(|bits| *bits == all[0]), "{all:?}");
+}
+
+/// One sample at a time with gradient descent: gradients in parts against whole ones, and a plan in flash against both.
+#[test]
+fn gradients_in_parts_have_the_same_bits_and_need_no_room() {
+    use bantam::autodiff::{Mode, Plan, Session, UpdateOrder};
+    use bantam::core::{Optimizer, Shape};
+    use bantam::data::Dataset;
+    use bantam::nn::{Layer, Params, loss::cross_entropy};
+    use networks::Mlp;
+
+    let plan = |order: UpdateOrder, optimizer: &Sgd, widths: [usize; 3]| -> (Plan, Params) {
+        let mut params = Params::new();
+        let net = Mlp::new(&mut params, widths);
+        let graph = params.graph(Mode::Train);
+        let x = graph.input("features", Shape::of([1, widths[0]]));
+        let loss = cross_entropy(net.forward(x), graph.indices("labels", Shape::of([1])));
+        let planner = graph.planner().alignment(8).optimizer(optimizer).update(order);
+        (planner.loss(loss).build().unwrap(), params)
+    };
+    let sgd = Sgd::new(0.05);
+    assert!(Optimizer::<f32>::updates_parts(&sgd) && !Optimizer::<f32>::updates_parts(&sgd.momentum(0.9)));
+    // 784 inputs are cut within a row; of 20, several rows make a part, and the last part is smaller; 130 outputs too.
+    for widths in [[784, 32, 10], [20, 130, 3], [5, 27, 130]] {
+        let mut ends = Vec::new();
+        for order in [UpdateOrder::AtEnd, UpdateOrder::AsReady, UpdateOrder::InParts] {
+            let (plan, params) = plan(order, &sgd, widths);
+            let [parameters, peak] = [plan.memory().parameters, plan.memory().peak];
+            // The input of the widest takes 3136 bytes of these.
+            assert!(order != UpdateOrder::InParts || peak <= parameters + 5 * 1024, "{widths:?}: {peak}");
+            let mut session = Session::new(plan).context(context()).seed(3);
+            params.initialize(&mut session, 3);
+            for step in 0..4 {
+                session.input(0).iter_mut().enumerate().for_each(|(i, x)| *x = ((i + step) % 7) as f32 / 7.0);
+                session.indices(1)[0] = step as u32 % 3;
+                session.step(&sgd).unwrap();
+            }
+            if order == UpdateOrder::InParts {
+                let error = session.step(&sgd.momentum(0.9)).unwrap_err().to_string();
+                assert!(error.contains("numbers, but the plan was made with 0"), "{error}");
+            }
+            let bits: Vec<u32> =
+                session.parameters().flat_map(|(_, values)| values).map(|x| x.to_bits()).collect();
+            ends.push(bits);
+        }
+        assert!(ends[0] == ends[1] && ends[1] == ends[2], "{widths:?}");
+    }
+
+    let (training, _) = (tasks::patterns()[0], ());
+    let mut flash =
+        StaticSession::bind(PATTERNS_SGD.train, arena(&PATTERNS_SGD), &PATTERNS_SGD.weights.0).unwrap();
+    flash = flash.context(context());
+    let plans = networks::patterns_sgd().unwrap();
+    let mut memory = networks::first_session(plans, SEED).context(context());
+    for sample in 0..50 {
+        training.write_features(sample, flash.input(0)).unwrap();
+        training.write_features(sample, memory.input(0)).unwrap();
+        let label = training.label(sample).unwrap();
+        (flash.indices(1)[0], memory.indices(1)[0]) = (label, label);
+        assert_eq!(flash.step(&sgd).unwrap().to_bits(), memory.step(&sgd).unwrap().to_bits());
+    }
+    assert!(flash.parameters().eq(memory.parameters().map(|(_, values)| values)));
+}
+
+/// The promise of the plan, in the memory of a program: exactly its bytes, and none behind them.
+#[test]
+fn what_is_touched_is_what_was_promised() {
+    let code = PATTERNS_MLP.measure(arena(&PATTERNS_MLP), |memory| {
+        let recipe = Recipe { epochs: 1, ..training::PATTERNS_MLP };
+        let [data, test] = tasks::patterns();
+        let mut network = InFlash::new(PATTERNS_MLP, memory, context(), SEED).unwrap();
+        training::train(&mut network, &recipe, &data, &test).unwrap();
+        0
+    });
+    assert_eq!(code, 0);
+    // One byte more than promised is found out.
+    let arena_bytes = PATTERNS_MLP.arena_bytes();
+    let code = PATTERNS_MLP.measure(arena(&PATTERNS_MLP), |memory| {
+        memory[arena_bytes] = 1;
+        0
+    });
+    assert_eq!(code, 3);
 }

@@ -125,6 +125,13 @@ pub(crate) fn zip_slices<T: Element, S: Simd>(simd: S, f: impl ZipFn<T>, a: &[T]
 /// 2. Both start at the same address or they do not overlap.
 #[inline(always)]
 unsafe fn map_line<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: *const T, y: *mut T, len: usize) {
+    if let Some(single) = simd.single() {
+        for at in 0..len {
+            // SAFETY: 1. and 2.
+            unsafe { *y.add(at) = map_one(single, f, *x.add(at)) };
+        }
+        return;
+    }
     let whole = len - len % LANES;
     for at in (0..whole).step_by(LANES) {
         // SAFETY: 1. and 2.; the elements are read before they are written.
@@ -140,6 +147,12 @@ unsafe fn map_line<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: *const T, 
             store_tail(f.apply(simd, lanes), y.add(whole), len - whole);
         }
     }
+}
+
+/// f(x) of one number.
+#[inline(always)]
+pub(crate) fn map_one<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: T) -> T {
+    f.apply(simd, T::Vector::splat(simd, x)).first()
 }
 
 /// Applies `f` to lines of `len` elements. An operand with a step of 8 is contiguous; one with a step of 0 repeats its
@@ -158,6 +171,18 @@ unsafe fn zip_line<T: Element, S: Simd>(
     out: *mut T,
     len: usize,
 ) {
+    if let Some(single) = simd.single() {
+        let place = |at: usize, step: usize| if step == 0 { at % LANES } else { at };
+        for at in 0..len {
+            // SAFETY: 1. and 2.
+            unsafe {
+                let [left, right] = [*a.add(place(at, a_step)), *b.add(place(at, b_step))];
+                let [left, right] = [left, right].map(|x| T::Vector::splat(single, x));
+                *out.add(at) = f.apply(single, left, right).first();
+            }
+        }
+        return;
+    }
     let whole = len - len % LANES;
     for at in (0..whole).step_by(LANES) {
         // SAFETY: 1. and 2.; the elements are read before they are written.

@@ -7,8 +7,8 @@
 //! fifth of the speed.
 
 use crate::parallel::{Parts, for_each_task};
-use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain, run};
+use crate::{plain, require};
 use bantam_core::Context;
 use core::ops::Range;
 
@@ -132,7 +132,7 @@ pub(crate) fn panel_depth(k: usize) -> usize {
 
 /// How many elements of scratch [`gemm`] needs; 0 for small shapes.
 pub fn gemm_scratch(gemm: &Gemm) -> usize {
-    if gemm.m * gemm.n * gemm.k == 0 {
+    if BASELINE_IS_PLAIN || gemm.m * gemm.n * gemm.k == 0 {
         return 0;
     }
     let blocks = gemm.blocks();
@@ -166,6 +166,9 @@ pub fn gemm<T: Element>(
     });
     if c.is_empty() {
         return;
+    }
+    if is_plain(cx) {
+        return plain::gemm(gemm, a, b, bias, activation, c, accumulate);
     }
     let blocks = gemm.blocks();
     let [b_len, a_len] = if k == 0 { [0, 0] } else { gemm.copied(&blocks) };
@@ -227,10 +230,10 @@ pub(crate) trait Source<T: Element> {
 /// Some columns of B at some depths: element (p, j) lies at `data + p * strides[0] + j * strides[1]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Panel<T> {
-    data: *const T,
-    strides: [usize; 2],
+    pub(crate) data: *const T,
+    pub(crate) strides: [usize; 2],
     /// Columns that exist: 1 to 16 with whole vectors, else 1 to 8.
-    width: usize,
+    pub(crate) width: usize,
     /// Whether columns are neighbours and whole vectors of them can be read.
     whole: bool,
 }
@@ -367,6 +370,9 @@ pub(crate) fn multiply<T: Element, S: Simd>(
     b_buffer: &mut [T],
     a_buffer: &mut [T],
 ) {
+    if simd.single().is_some() {
+        return plain::multiply(simd, product, b, depth, b_buffer);
+    }
     let most = if is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
     let columns = product.columns.clone();
     let mut start = 0;

@@ -36,6 +36,7 @@ mod gemm;
 mod math;
 mod norm;
 pub mod parallel;
+mod plain;
 mod pool;
 mod reduce;
 mod rows;
@@ -58,7 +59,8 @@ pub use pool::{PoolShape, avg_pool, avg_pool_backward, max_pool_argmax, max_pool
 pub use reduce::{Reduce, argmax, dot, reduce, sum_of_squares};
 pub use simd::{Element, Simd, SimdOp, Vector, dispatch, run};
 pub use softmax::{
-    cross_entropy, cross_entropy_backward, log_softmax, log_softmax_backward, softmax, softmax_backward,
+    cross_entropy, cross_entropy_backward, cross_entropy_with_gradient, log_softmax, log_softmax_backward,
+    softmax, softmax_backward,
 };
 pub use strided::{add_strided, axpy, copy, copy_strided, fill, gather_rows, scatter_add_rows};
 

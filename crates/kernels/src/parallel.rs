@@ -1,5 +1,6 @@
 //! Splits output among tasks: disjoint chunks, cut by lengths alone.
 
+use crate::simd::BASELINE_IS_PLAIN;
 use bantam_core::Context;
 use core::marker::PhantomData;
 
@@ -7,15 +8,19 @@ use core::marker::PhantomData;
 pub const GRAIN: usize = 1 << 15;
 
 /// Calls `task(0)`, …, `task(tasks - 1)`, each at most once, on the executor of `cx`; a single task runs on the calling
-/// thread, and all of them where there is no atomic counter (such processors have one core).
+/// thread, and all of them on microcontrollers: processors without vectors are taken to have one core.
 ///
 /// An executor is anybody's safe code. That no two tasks write the same chunk rests on the counter here and not on the
 /// executor's word: one that breaks its promise leaves work undone, and nothing worse.
 pub fn for_each_task(cx: &Context<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
+    if BASELINE_IS_PLAIN {
+        return (0..tasks).for_each(task);
+    }
     each_task(cx, tasks, &task);
 }
 
 /// One function for all tasks: each kernel would otherwise be compiled twice, for one task and for several.
+#[cfg_attr(not(target_has_atomic = "ptr"), allow(unused_variables, reason = "there is one core"))]
 fn each_task(cx: &Context<'_>, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
     if tasks <= 1 || cfg!(not(target_has_atomic = "ptr")) {
         return (0..tasks).for_each(task);

@@ -3,7 +3,7 @@
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
 use crate::rows::{SHORT, fold, load_rows};
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain, run};
 use bantam_core::Context;
 
 /// What a reduction computes.
@@ -104,6 +104,8 @@ impl<T: Element> Join<T> for Min {
 /// adds in order, and the lanes are joined by a fixed tree; rows beyond 32768 elements are cut into at most 64 pieces
 /// whose results are joined in order. With inner > 1 elements are added in order of the middle axis.
 #[allow(clippy::too_many_arguments, reason = "three lengths name the shape; a struct would only rename them")]
+// Inlined, so that whoever names one kind brings only that one to a small flash.
+#[inline(always)]
 pub fn reduce<T: Element>(
     cx: &Context<'_>,
     kind: Reduce,
@@ -149,7 +151,7 @@ impl<T: Element> Axis<'_, T> {
         } else if inner == 1 {
             // Whole rows per task. A long row is cut as it is when it is alone: the pieces depend on n only.
             let rows = (GRAIN / n.max(1)).max(1);
-            if (1..=SHORT).contains(&n) {
+            if (1..=SHORT).contains(&n) && !is_plain(cx) {
                 return for_each_chunk(cx, out, rows, |index, out| {
                     let x = &x[index * rows * n..][..out.len() * n];
                     run(cx, ShortRows { x, n, join, out, finish });
@@ -248,6 +250,13 @@ impl<T: Element, J: Join<T>> SimdOp for Row<'_, T, J> {
 /// Joins the elements of a row on the calling thread: element i in lane i mod 8, and the lanes by their tree.
 #[inline(always)]
 pub(crate) fn fold_row<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: J) -> T {
+    if simd.single().is_some() {
+        let mut lanes = [join.start(); LANES];
+        for (i, x) in x.iter().enumerate() {
+            lanes[i % LANES] = join.join_one(lanes[i % LANES], *x);
+        }
+        return T::Vector::load(simd, &lanes).tree(|a, b| join.join_one(a, b));
+    }
     let (mut chunks, tail) = x.as_chunks::<LANES>();
     let mut lanes = T::Vector::splat(simd, join.start());
     if J::ANY_ORDER {

@@ -1,7 +1,7 @@
 //! Softmax, log-softmax and cross-entropy over the rows of a matrix, with their gradients.
 
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
-use crate::elementwise::{MapFn, Span, ZipFn, map_slice, map_slice_in_place, zip_slices};
+use crate::elementwise::{MapFn, Span, ZipFn, map_one, map_slice, map_slice_in_place, zip_slices};
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::reduce::{Join, Max, Sum, fold_row};
 use crate::require;
@@ -48,8 +48,9 @@ impl<T: Element> SimdOp for SoftmaxOp<'_, T> {
         if columns == 0 {
             return;
         }
+        let short = columns <= SHORT && simd.single().is_none();
         let y = match span {
-            Span::Separate(x, y) if columns > SHORT => {
+            Span::Separate(x, y) if !short => {
                 for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
                     y.copy_from_slice(x);
                     softmax_row(simd, y, logarithm);
@@ -62,7 +63,7 @@ impl<T: Element> SimdOp for SoftmaxOp<'_, T> {
             }
             Span::InPlace(y) => y,
         };
-        if columns > SHORT {
+        if !short {
             y.chunks_exact_mut(columns).for_each(|y| softmax_row(simd, y, logarithm));
             return;
         }
@@ -145,6 +146,13 @@ impl<T: Element> MapFn<T> for DivScalar<T> {
 #[inline(always)]
 fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], max: T) -> T {
     let f = ExpOfDifference(max);
+    if let Some(single) = simd.single() {
+        let mut lanes = [T::zero(); LANES];
+        for (i, x) in row.iter().enumerate() {
+            lanes[i % LANES] += map_one(single, f, *x);
+        }
+        return T::Vector::load(simd, &lanes).tree(|a, b| a + b);
+    }
     let (chunks, tail) = row.as_chunks::<LANES>();
     let mut sum = T::Vector::splat(simd, T::zero());
     for x in chunks {
@@ -158,7 +166,10 @@ fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], max: T) -> T {
 
 #[inline(always)]
 fn ln<T: Element, S: Simd>(simd: S, x: T) -> T {
-    T::ln_lanes(simd, T::Vector::splat(simd, x)).to_array()[0]
+    match simd.single() {
+        Some(single) => T::ln_lanes(single, T::Vector::splat(single, x)).first(),
+        None => T::ln_lanes(simd, T::Vector::splat(simd, x)).first(),
+    }
 }
 
 /// The gradient through [`softmax`] from its output `y` and `dy`: y · (dy − Σ y·dy), row by row.
@@ -294,7 +305,7 @@ impl<T: Element> SimdOp for CrossEntropyOp<'_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> T {
         let mut total = T::zero();
-        if (1..=SHORT).contains(&self.columns) {
+        if (1..=SHORT).contains(&self.columns) && simd.single().is_none() {
             let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
             for (i, labels) in self.labels.chunks(LANES).enumerate() {
                 load_rows(simd, self.logits, self.columns, i * LANES, &mut block);
@@ -357,7 +368,7 @@ impl<T: Element> SimdOp for CrossEntropyBackwardOp<'_, '_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let CrossEntropyBackwardOp { columns, logits, labels, scale, out } = self;
-        if columns <= SHORT {
+        if columns <= SHORT && simd.single().is_none() {
             let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
             for row in (0..labels.len()).step_by(LANES) {
                 load_rows(simd, logits, columns, row, &mut block);
@@ -386,5 +397,67 @@ impl<T: Element> SimdOp for CrossEntropyBackwardOp<'_, '_, T> {
                 None => out.fill(T::nan()),
             }
         }
+    }
+}
+
+/// [`cross_entropy`] and [`cross_entropy_backward`] at once, with the same bits: the exponentials are computed once. Returns
+/// the loss and writes its gradient by the logits, times `dloss`.
+pub fn cross_entropy_with_gradient<T: Element>(
+    cx: &Context<'_>,
+    rows: usize,
+    columns: usize,
+    logits: &[T],
+    labels: &[u32],
+    dloss: T,
+    out: &mut [T],
+) -> T {
+    require(logits.len() == rows * columns && labels.len() == rows && out.len() == logits.len());
+    let scale = dloss / T::from_f64(rows as f64);
+    // The pieces of `cross_entropy`, one after the other: for the small batches that this is for.
+    let piece = rows_per_task(columns).max(rows.div_ceil(PIECES));
+    let mut total = T::zero();
+    for first in (0..rows).step_by(piece) {
+        let end = rows.min(first + piece);
+        let (logits, labels) = (&logits[first * columns..end * columns], &labels[first..end]);
+        let out = &mut out[first * columns..end * columns];
+        total += run(cx, WithGradientOp { columns, logits, labels, scale, out });
+    }
+    total / T::from_f64(rows as f64)
+}
+
+struct WithGradientOp<'a, 'b, T> {
+    columns: usize,
+    logits: &'a [T],
+    labels: &'a [u32],
+    scale: T,
+    out: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for WithGradientOp<'_, '_, T> {
+    const FUSES: bool = true;
+    type Output = T;
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) -> T {
+        let WithGradientOp { columns, logits, labels, scale, out } = self;
+        let mut total = T::zero();
+        let rows = logits.chunks_exact(columns).zip(out.chunks_exact_mut(columns));
+        for ((logits, out), &label) in rows.zip(labels) {
+            let max = fold_row(simd, logits, Max);
+            map_slice(simd, ExpOfDifference(max), logits, out);
+            let sum = fold_row(simd, out, Sum);
+            map_slice_in_place(simd, MulScalar(scale / sum), out);
+            match (out.get_mut(label as usize), logits.get(label as usize)) {
+                (Some(out), Some(&x)) => {
+                    *out -= scale;
+                    total += (max - x) + ln(simd, sum);
+                }
+                _ => {
+                    out.fill(T::nan());
+                    total = T::nan();
+                }
+            }
+        }
+        total
     }
 }

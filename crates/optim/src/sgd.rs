@@ -109,6 +109,11 @@ impl<T: Element, S: Schedule> Optimizer<T> for Sgd<S> {
         self.state_len(parameter_len)
     }
 
+    /// Without momentum.
+    fn updates_parts(&self) -> bool {
+        self.momentum.state_len(1) == 0
+    }
+
     fn validate(&self) -> Result<(), InvalidSetting> {
         check_rate(&self.rate)?;
         check_not_negative("weight_decay", self.weight_decay)?;

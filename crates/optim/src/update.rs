@@ -202,6 +202,18 @@ impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize, const SUMS: b
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> [f64; M] {
         let Walk { slices, state, step } = self;
+        if let (false, Some(single)) = (SUMS, simd.single()) {
+            for at in 0..slices[0].len() {
+                let values = from_fn(|i| T::Vector::splat(single, slices[i][at]));
+                let kept = from_fn(|i| T::Vector::splat(single, state[i][at]));
+                let (values, kept) = step.next(single, values, kept);
+                slices[0][at] = values[0].first();
+                for i in 0..K {
+                    state[i][at] = kept[i].first();
+                }
+            }
+            return [0.0; M];
+        }
         let mut sums = [S::F64::splat(simd, 0.0); M];
         let slices = slices.map(|slice| slice.as_chunks_mut::<LANES>());
         let state = state.map(|slice| slice.as_chunks_mut::<LANES>());

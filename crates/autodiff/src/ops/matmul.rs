@@ -82,6 +82,14 @@ impl<T: Element> Op<T> for MatMul {
         let (a_shape, b_shape) = (io.inputs.value(0).shape, io.inputs.value(1).shape);
         let spec = self.gemm(a_shape, b_shape);
         let (a, b) = (io.inputs.real(0), io.inputs.real(1));
+        if let Some(first) = io.first {
+            let (row, column) = (first / spec.n.max(1), first % spec.n.max(1));
+            let c = io.output.real();
+            let (a, b) = (&a[row * spec.a_strides[0]..], &b[column * spec.b_strides[1]..]);
+            let n = spec.n.min(c.len()).max(1);
+            let part = Gemm { m: c.len() / n, n, ..spec };
+            return gemm(&cx.kernels, &part, a, b, None, Activation::Identity, c, false, &mut []);
+        }
         let outer = batches(io.value.shape);
         let strides =
             [a_shape, b_shape].map(|shape| super::elementwise::broadcast_strides(batches(shape), outer));
@@ -113,6 +121,10 @@ impl<T: Element> Op<T> for MatMul {
     }
 
     fn accumulates(&self) -> bool {
+        true
+    }
+
+    fn evaluates_parts(&self) -> bool {
         true
     }
 }

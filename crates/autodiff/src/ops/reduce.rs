@@ -84,6 +84,8 @@ impl<T: Element> Op<T> for Reduction {
         ))
     }
 
+    // A plan in flash names its kind: inlined, only that one is compiled.
+    #[inline(always)]
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         let shape = io.inputs.value(0).shape;
         let x = io.inputs.real(0);

@@ -23,6 +23,12 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
     const ACCUMULATORS: usize = 12;
     type F32 = F32<FUSED>;
     type F64 = F64<FUSED>;
+    type Single = Self;
+
+    #[inline(always)]
+    fn single(self) -> Option<Self> {
+        None
+    }
 
     #[inline(always)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {

@@ -47,6 +47,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type F32: Vector<f32, Self> + Exponent;
     /// Eight `f64`.
     type F64: Vector<f64, Self>;
+    /// The token for one number at a time.
+    type Single: Simd;
+
+    /// One number at a time, where vectors of eight are eight numbers: loops over elements then take them one by one, which
+    /// makes them an eighth as long in memory.
+    fn single(self) -> Option<Self::Single>;
 
     /// Runs `op` as a function of its own: for long inner loops that several kernels share.
     fn call<O: SimdOp>(self, op: O) -> O::Output;
@@ -88,6 +94,15 @@ pub trait Vector<T, S>:
 
     /// The lanes as an array.
     fn to_array(self) -> [T; LANES];
+
+    /// The first lane.
+    #[inline(always)]
+    fn first(self) -> T
+    where
+        T: Copy,
+    {
+        self.to_array()[0]
+    }
 
     /// `self * factor + term`; rounded once if the token fuses, else twice.
     fn mul_add(self, factor: Self, term: Self) -> Self;
@@ -260,6 +275,14 @@ type Baseline = Portable;
 )))]
 type Baseline = Scalar;
 
+/// Whether there is nothing but plain loops.
+pub(crate) const BASELINE_IS_PLAIN: bool = cfg!(not(any(
+    target_arch = "x86_64",
+    target_arch = "x86",
+    target_arch = "aarch64",
+    target_family = "wasm"
+)));
+
 /// Runs `op` with the token that `cx` names.
 ///
 /// Not every level is compiled into every build: the portable one on x86-64 only with the feature `portable`, plain loops
@@ -278,6 +301,18 @@ pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
         LevelName::Scalar => op.eval(Scalar::new()),
         _ => op.eval(Baseline::new()),
     }
+}
+
+/// Whether [`run`] takes plain loops: asked by kernels that have an algorithm of their own for processors without
+/// vectors.
+#[inline(always)]
+#[cfg_attr(not(debug_assertions), allow(unused_variables, reason = "optimised builds have one answer"))]
+pub(crate) fn is_plain(cx: &Context<'_>) -> bool {
+    #[cfg(debug_assertions)]
+    if cx.level.name() == LevelName::Scalar {
+        return true;
+    }
+    BASELINE_IS_PLAIN
 }
 
 /// Runs a closure compiled for the level of `cx`, so that plain loops over slices vectorise for it.

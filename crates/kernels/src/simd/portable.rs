@@ -20,6 +20,12 @@ impl Simd for Portable {
     const ACCUMULATORS: usize = 6;
     type F32 = f32x8;
     type F64 = f64x8;
+    type Single = Self;
+
+    #[inline(always)]
+    fn single(self) -> Option<Self> {
+        None
+    }
 
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {

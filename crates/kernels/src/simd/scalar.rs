@@ -12,7 +12,7 @@ pub struct Scalar(());
 impl Scalar {
     #[cfg_attr(not(debug_assertions), allow(dead_code, reason = "optimised builds may have no use for it"))]
     #[inline(always)]
-    pub(super) fn new() -> Scalar {
+    pub(crate) fn new() -> Scalar {
         Scalar(())
     }
 }
@@ -22,6 +22,12 @@ impl Simd for Scalar {
     const ACCUMULATORS: usize = 2;
     type F32 = Lanes<f32>;
     type F64 = Lanes<f64>;
+    type Single = Single;
+
+    #[inline(always)]
+    fn single(self) -> Option<Single> {
+        Some(Single(()))
+    }
 
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
@@ -41,18 +47,29 @@ fn one_lane<F: Elementary>(x: f32) -> f32 {
     F::eval(Single(()), Lanes([x])).0[0]
 }
 
-/// One number at a time, for elementary functions.
+/// One number at a time.
 #[derive(Clone, Copy, Debug)]
-struct Single(());
+pub struct Single(());
 
 impl Simd for Single {
     const ACCUMULATORS: usize = 2;
     type F32 = Lanes<f32, 1>;
     type F64 = Lanes<f64, 1>;
+    type Single = Single;
+
+    #[inline(always)]
+    fn single(self) -> Option<Single> {
+        Some(self)
+    }
 
     #[inline(always)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
         op.eval(self)
+    }
+
+    #[inline(always)]
+    fn elementary<F: Elementary>(self, x: Self::F32) -> Self::F32 {
+        x.map(one_lane::<F>)
     }
 }
 
@@ -117,6 +134,39 @@ impl<T: Real, const N: usize> Neg for Lanes<T, N> {
     }
 }
 
+/// The square root, by the FPU's instruction where there is one: `core` has none, and `libm` computes it in software.
+#[inline(always)]
+fn square_root<T: Real>(x: T) -> T {
+    #[cfg(any(
+        all(target_arch = "arm", target_abi = "eabihf"),
+        all(target_arch = "riscv32", target_feature = "f"),
+        target_arch = "riscv64"
+    ))]
+    if T::NAME == "f32" {
+        let mut bits = x.to_word();
+        // SAFETY: only a register changes.
+        unsafe {
+            #[cfg(target_arch = "arm")]
+            core::arch::asm!(
+                "vmov s0, {0}",
+                "vsqrt.f32 s0, s0",
+                "vmov {0}, s0",
+                inout(reg) bits,
+                out("s0") _,
+                options(pure, nomem, nostack),
+            );
+            #[cfg(not(target_arch = "arm"))]
+            {
+                let mut number = f32::from_bits(bits);
+                core::arch::asm!("fsqrt.s {0}, {0}", inout(freg) number, options(pure, nomem, nostack));
+                bits = number.to_bits();
+            }
+        }
+        return T::from_word(bits);
+    }
+    x.sqrt()
+}
+
 /// The bits of sqrt(1/2) as `f32`.
 pub(super) const SQRT_HALF: u32 = 0x3f35_04f3;
 
@@ -169,6 +219,11 @@ impl<T: Real, S, const N: usize> Vector<T, S> for Lanes<T, N> {
     }
 
     #[inline(always)]
+    fn first(self) -> T {
+        self.0[0]
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         self * factor + term
     }
@@ -185,7 +240,7 @@ impl<T: Real, S, const N: usize> Vector<T, S> for Lanes<T, N> {
 
     #[inline(always)]
     fn sqrt(self) -> Self {
-        self.map(T::sqrt)
+        self.map(square_root)
     }
 
     #[inline(always)]

@@ -24,6 +24,12 @@ impl Simd for Sse2 {
     const ACCUMULATORS: usize = 6;
     type F32 = F32;
     type F64 = F64;
+    type Single = Self;
+
+    #[inline(always)]
+    fn single(self) -> Option<Self> {
+        None
+    }
 
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {

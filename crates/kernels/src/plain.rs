@@ -1,0 +1,403 @@
+//! Matrix products for processors without vectors: three loops that take 16 columns of the longer operand at a time.
+//!
+//! Tiles and panels earn nothing there: what counts is how few instructions a multiply-add takes and how small the code
+//! is. A product goes by one of three loops, whichever reads its right operand and the result in the order of memory. Each
+//! element starts and adds its products in the order of `k`, as everywhere: the bits are those of the tiles.
+
+use crate::elementwise::{functions, map_slice_in_place};
+use crate::gemm::{Activation, Bias, Gemm, Product, Source, TILE_COLUMNS};
+use crate::simd::{Element, Scalar, Simd};
+
+/// A matrix: where it begins and the distance of its rows, in elements. Neighbours in a row are neighbours in memory.
+#[derive(Clone, Copy)]
+struct Rows<T> {
+    start: *mut T,
+    stride: usize,
+}
+
+impl<T> Rows<T> {
+    fn at(self, row: usize, column: usize) -> *mut T {
+        // Wrapping: there is nothing to point at in an empty matrix.
+        self.start.wrapping_add(row * self.stride + column)
+    }
+}
+
+/// C = activation(A·B + bias), or activation(C + bias + A·B) if `accumulate`; lengths have been checked by the caller.
+pub(crate) fn gemm<T: Element>(
+    gemm: &Gemm,
+    a: &[T],
+    b: &[T],
+    bias: Option<Bias<'_, T>>,
+    activation: Activation,
+    c: &mut [T],
+    accumulate: bool,
+) {
+    let Gemm { m, n, k, a_strides, b_strides } = *gemm;
+    // What each element starts from.
+    if !accumulate {
+        match bias {
+            Some(Bias::PerColumn(bias)) => c.chunks_exact_mut(n).for_each(|row| row.copy_from_slice(bias)),
+            Some(Bias::PerRow(bias)) => {
+                c.chunks_exact_mut(n).zip(bias).for_each(|(row, bias)| row.fill(*bias));
+            }
+            None => c.fill(T::zero()),
+        }
+    } else if let Some(bias) = bias {
+        for (i, row) in c.chunks_exact_mut(n).enumerate() {
+            for (j, c) in row.iter_mut().enumerate() {
+                *c += match bias {
+                    Bias::PerColumn(bias) => bias[j],
+                    Bias::PerRow(bias) => bias[i],
+                };
+            }
+        }
+    }
+    // None of the loops writes through the pointers to A and B.
+    let element = |i: usize, p: usize| a.as_ptr().wrapping_add(i * a_strides[0] + p * a_strides[1]);
+    let c_rows = Rows { start: c.as_mut_ptr(), stride: n };
+    if b_strides[0] == 1 && a_strides[1] == 1 {
+        let b = Rows { start: b.as_ptr().cast_mut(), stride: b_strides[1] };
+        for i in 0..m {
+            // SAFETY: `gemm` checked that row i of A has k elements, that B has n rows of k here, and that C has n columns;
+            // C is borrowed uniquely.
+            unsafe { dots(element(i, 0), k, b, n, c_rows.at(i, 0)) };
+        }
+    } else if b_strides[1] == 1 && k < m {
+        for p in 0..k {
+            let row = b.as_ptr().wrapping_add(p * b_strides[0]);
+            // SAFETY: row p of B has n elements, column p of A has m at a distance of its first stride, C has m rows of n.
+            unsafe { spread(element(0, p), a_strides[0], row, n, c_rows, m) };
+        }
+    } else if b_strides[1] == 1 {
+        let b = Rows { start: b.as_ptr().cast_mut(), stride: b_strides[0] };
+        for i in 0..m {
+            // SAFETY: row i of A has k elements at a distance of its second stride, B has k rows of n, C has n columns.
+            unsafe { combine(element(i, 0), a_strides[1], k, b, n, c_rows.at(i, 0)) };
+        }
+    } else {
+        for (i, row) in c.chunks_exact_mut(n).enumerate() {
+            for (j, c) in row.iter_mut().enumerate() {
+                for p in 0..k {
+                    *c += a[i * a_strides[0] + p * a_strides[1]] * b[p * b_strides[0] + j * b_strides[1]];
+                }
+            }
+        }
+    }
+    activate(activation, c);
+}
+
+fn activate<T: Element>(activation: Activation, c: &mut [T]) {
+    match activation {
+        Activation::Identity => {}
+        // NaN stays.
+        Activation::Relu => c.iter_mut().filter(|c| **c < T::zero()).for_each(|c| *c = T::zero()),
+        Activation::Sigmoid => map_slice_in_place(Scalar::new(), functions::Sigmoid, c),
+        Activation::Tanh => map_slice_in_place(Scalar::new(), functions::Tanh, c),
+    }
+}
+
+/// Computes a block of C from panels of B, for convolutions: as `gemm::multiply`, which calls it.
+pub(crate) fn multiply<T: Element, S: Simd>(
+    simd: S,
+    product: &Product<'_, T>,
+    b: &impl Source<T>,
+    depth: usize,
+    b_buffer: &mut [T],
+) {
+    let Product { rows, columns, k, a_strides, .. } = product;
+    // SAFETY: the block of C is this product's alone.
+    let c = |row: usize, column: usize, len: usize| unsafe {
+        core::slice::from_raw_parts_mut(product.c.add(row * product.c_stride + column), len)
+    };
+    for row in rows.clone() {
+        let c = c(row, columns.start, columns.len());
+        for (column, c) in columns.clone().zip(c) {
+            let bias = match product.bias {
+                Some(Bias::PerColumn(bias)) => Some(bias[column]),
+                Some(Bias::PerRow(bias)) => Some(bias[row]),
+                None => None,
+            };
+            *c = match (product.accumulate, bias) {
+                (true, Some(bias)) => *c + bias,
+                (true, None) => *c,
+                (false, bias) => bias.unwrap_or(T::zero()),
+            };
+        }
+    }
+    for start in (0..*k).step_by(depth.max(1)) {
+        let depths = start..(start + depth).min(*k);
+        let mut column = columns.start;
+        while column < columns.end {
+            let most = TILE_COLUMNS.min(columns.end - column);
+            let panel = b.panel(simd, &depths, column, most, b_buffer);
+            crate::require(panel.strides[1] == 1);
+            let b = Rows { start: panel.data.cast_mut(), stride: panel.strides[0] };
+            for row in rows.clone() {
+                let a = product.a.as_ptr().wrapping_add(row * a_strides[0] + start * a_strides[1]);
+                let c = c(row, column, panel.width).as_mut_ptr();
+                // SAFETY: A has these rows at all depths, as the callers of `gemm::multiply` check; the panel has as many rows as
+                // there are depths, of `width` columns, which C has too.
+                unsafe { combine(a, a_strides[1], depths.len(), b, panel.width, c) };
+            }
+            column += panel.width;
+        }
+    }
+    rows.clone().for_each(|row| activate(product.activation, c(row, columns.start, columns.len())));
+}
+
+/// c[j] += Σ a[p] · b[j, p] for `rows` rows of `len` columns.
+///
+/// # Safety
+/// `a` points to `len` elements, `b` has `rows` rows of as many, `c` points to `rows` elements that nobody else uses.
+unsafe fn dots<T: Element>(a: *const T, len: usize, b: Rows<T>, rows: usize, c: *mut T) {
+    // SAFETY: the blocks are those of `a` and `b`.
+    let done = unsafe { blocks::dots(a, len, b, rows, c) };
+    if done == len {
+        return;
+    }
+    for j in 0..rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut sum = *c.add(j);
+            for p in done..len {
+                sum += *a.add(p) * *b.at(j, p);
+            }
+            *c.add(j) = sum;
+        }
+    }
+}
+
+/// c[j] += Σ a[p] · b[p, j] for `rows` rows of `len` columns.
+///
+/// # Safety
+/// `a` points to `rows` elements at a distance of `stride`, `b` has `rows` rows of `len` elements, `c` points to `len`
+/// elements that nobody else uses.
+unsafe fn combine<T: Element>(a: *const T, stride: usize, rows: usize, b: Rows<T>, len: usize, c: *mut T) {
+    // SAFETY: the blocks are those of `b` and `c`.
+    let done = unsafe { blocks::combine(a, stride, rows, b, len, c) };
+    for j in done..len {
+        // SAFETY: the caller's.
+        unsafe {
+            let mut sum = *c.add(j);
+            for p in 0..rows {
+                sum += *a.add(p * stride) * *b.at(p, j);
+            }
+            *c.add(j) = sum;
+        }
+    }
+}
+
+/// c[i, j] += a[i] · b[j] for `rows` rows of `len` columns.
+///
+/// # Safety
+/// `a` points to `rows` elements at a distance of `stride`, `b` to `len` elements, `c` has `rows` rows of as many that
+/// nobody else uses.
+unsafe fn spread<T: Element>(a: *const T, stride: usize, b: *const T, len: usize, c: Rows<T>, rows: usize) {
+    // SAFETY: the blocks are those of `b` and `c`.
+    let done = unsafe { blocks::spread(a, stride, b, len, c, rows) };
+    if done == len {
+        return;
+    }
+    for i in 0..rows {
+        // SAFETY: the caller's.
+        unsafe {
+            let factor = *a.add(i * stride);
+            for j in done..len {
+                *c.at(i, j) += factor * *b.add(j);
+            }
+        }
+    }
+}
+
+/// The loops over whole blocks of 16 columns, for the FPU of a Cortex-M. Each returns how many columns are done.
+///
+/// VMLA multiplies and adds in one instruction that rounds twice, as portable numerics ask, and VLDM loads eight registers
+/// with one; compilers choose neither for loops of this kind.
+#[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
+mod blocks {
+    use super::Rows;
+    use crate::simd::Element;
+    use core::arch::asm;
+
+    const COLUMNS: usize = 16;
+    const BYTES: usize = size_of::<f32>();
+
+    /// The columns of whole blocks; none for `f64`.
+    fn columns<T: Element>(len: usize, rows: usize) -> usize {
+        if size_of::<T>() == BYTES && rows > 0 { len - len % COLUMNS } else { 0 }
+    }
+
+    /// # Safety
+    /// As for `super::dots`.
+    #[inline(never)]
+    pub(super) unsafe fn dots<T: Element>(
+        a: *const T,
+        len: usize,
+        b: Rows<T>,
+        rows: usize,
+        c: *mut T,
+    ) -> usize {
+        let columns = columns::<T>(len, rows);
+        for p in (0..columns).step_by(COLUMNS) {
+            // SAFETY: reads 16 elements of `a` and of each row of `b`, reads and writes `rows` elements of `c`, all `f32`.
+            unsafe {
+                asm!(
+                    "vldmia {a}, {{s0-s15}}",
+                    "2: vldmia {b}!, {{s16-s23}}",
+                    "vldr s24, [{c}]",
+                    "vmla.f32 s24, s0, s16; vmla.f32 s24, s1, s17; vmla.f32 s24, s2, s18; vmla.f32 s24, s3, s19",
+                    "vmla.f32 s24, s4, s20; vmla.f32 s24, s5, s21; vmla.f32 s24, s6, s22; vmla.f32 s24, s7, s23",
+                    "vldmia {b}, {{s16-s23}}",
+                    "vmla.f32 s24, s8, s16; vmla.f32 s24, s9, s17; vmla.f32 s24, s10, s18; vmla.f32 s24, s11, s19",
+                    "vmla.f32 s24, s12, s20; vmla.f32 s24, s13, s21; vmla.f32 s24, s14, s22; vmla.f32 s24, s15, s23",
+                    "vstmia {c}!, {{s24}}",
+                    "add {b}, {skip}",
+                    "subs {rows}, {rows}, #1",
+                    "bne 2b",
+                    a = in(reg) a.add(p),
+                    b = inout(reg) b.at(0, p) => _,
+                    c = inout(reg) c => _,
+                    skip = in(reg) (b.stride - COLUMNS / 2) * BYTES,
+                    rows = inout(reg) rows => _,
+                    out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                    out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                    out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                    out("s20") _, out("s21") _, out("s22") _, out("s23") _, out("s24") _,
+                    options(nostack),
+                );
+            }
+        }
+        columns
+    }
+
+    /// # Safety
+    /// As for `super::combine`.
+    #[inline(never)]
+    pub(super) unsafe fn combine<T: Element>(
+        a: *const T,
+        stride: usize,
+        rows: usize,
+        b: Rows<T>,
+        len: usize,
+        c: *mut T,
+    ) -> usize {
+        let columns = columns::<T>(len, rows);
+        for j in (0..columns).step_by(COLUMNS) {
+            // SAFETY: reads `rows` elements of `a` and 16 of each row of `b`, reads and writes 16 of `c`, all `f32`.
+            unsafe {
+                asm!(
+                    "vldmia {c}, {{s16-s31}}",
+                    "2: vldr s8, [{a}]",
+                    "vldmia {b}!, {{s0-s7}}",
+                    "vmla.f32 s16, s8, s0; vmla.f32 s17, s8, s1; vmla.f32 s18, s8, s2; vmla.f32 s19, s8, s3",
+                    "vmla.f32 s20, s8, s4; vmla.f32 s21, s8, s5; vmla.f32 s22, s8, s6; vmla.f32 s23, s8, s7",
+                    "vldmia {b}, {{s0-s7}}",
+                    "vmla.f32 s24, s8, s0; vmla.f32 s25, s8, s1; vmla.f32 s26, s8, s2; vmla.f32 s27, s8, s3",
+                    "vmla.f32 s28, s8, s4; vmla.f32 s29, s8, s5; vmla.f32 s30, s8, s6; vmla.f32 s31, s8, s7",
+                    "add {a}, {stride}",
+                    "add {b}, {skip}",
+                    "subs {rows}, {rows}, #1",
+                    "bne 2b",
+                    "vstmia {c}, {{s16-s31}}",
+                    a = inout(reg) a => _,
+                    stride = in(reg) stride * BYTES,
+                    b = inout(reg) b.at(0, j) => _,
+                    skip = in(reg) (b.stride - COLUMNS / 2) * BYTES,
+                    c = in(reg) c.add(j),
+                    rows = inout(reg) rows => _,
+                    out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                    out("s7") _, out("s8") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                    out("s20") _, out("s21") _, out("s22") _, out("s23") _, out("s24") _, out("s25") _,
+                    out("s26") _, out("s27") _, out("s28") _, out("s29") _, out("s30") _, out("s31") _,
+                    options(nostack),
+                );
+            }
+        }
+        columns
+    }
+
+    /// # Safety
+    /// As for `super::spread`.
+    #[inline(never)]
+    pub(super) unsafe fn spread<T: Element>(
+        a: *const T,
+        stride: usize,
+        b: *const T,
+        len: usize,
+        c: Rows<T>,
+        rows: usize,
+    ) -> usize {
+        let columns = columns::<T>(len, rows);
+        for j in (0..columns).step_by(COLUMNS) {
+            // SAFETY: reads `rows` elements of `a` and 16 of `b`, reads and writes 16 of each row of `c`, all `f32`.
+            unsafe {
+                asm!(
+                    "vldmia {b}, {{s0-s15}}",
+                    "2: vldr s24, [{a}]",
+                    "vldmia {c}, {{s16-s23}}",
+                    "vmla.f32 s16, s24, s0; vmla.f32 s17, s24, s1; vmla.f32 s18, s24, s2; vmla.f32 s19, s24, s3",
+                    "vmla.f32 s20, s24, s4; vmla.f32 s21, s24, s5; vmla.f32 s22, s24, s6; vmla.f32 s23, s24, s7",
+                    "vstmia {c}!, {{s16-s23}}",
+                    "vldmia {c}, {{s16-s23}}",
+                    "vmla.f32 s16, s24, s8; vmla.f32 s17, s24, s9; vmla.f32 s18, s24, s10; vmla.f32 s19, s24, s11",
+                    "vmla.f32 s20, s24, s12; vmla.f32 s21, s24, s13; vmla.f32 s22, s24, s14; vmla.f32 s23, s24, s15",
+                    "vstmia {c}, {{s16-s23}}",
+                    "add {a}, {stride}",
+                    "add {c}, {skip}",
+                    "subs {rows}, {rows}, #1",
+                    "bne 2b",
+                    a = inout(reg) a => _,
+                    stride = in(reg) stride * BYTES,
+                    b = in(reg) b.add(j),
+                    c = inout(reg) c.at(0, j) => _,
+                    skip = in(reg) (c.stride - COLUMNS / 2) * BYTES,
+                    rows = inout(reg) rows => _,
+                    out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                    out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                    out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                    out("s20") _, out("s21") _, out("s22") _, out("s23") _, out("s24") _,
+                    options(nostack),
+                );
+            }
+        }
+        columns
+    }
+}
+
+/// Everywhere else the compiler's loops do everything.
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf")))]
+mod blocks {
+    use super::Rows;
+
+    /// # Safety
+    /// Nothing is asked for.
+    pub(super) unsafe fn dots<T>(_: *const T, _: usize, _: Rows<T>, _: usize, _: *mut T) -> usize {
+        0
+    }
+
+    /// # Safety
+    /// Nothing is asked for.
+    pub(super) unsafe fn combine<T>(
+        _: *const T,
+        _: usize,
+        _: usize,
+        _: Rows<T>,
+        _: usize,
+        _: *mut T,
+    ) -> usize {
+        0
+    }
+
+    /// # Safety
+    /// Nothing is asked for.
+    pub(super) unsafe fn spread<T>(
+        _: *const T,
+        _: usize,
+        _: *const T,
+        _: usize,
+        _: Rows<T>,
+        _: usize,
+    ) -> usize {
+        0
+    }
+}
