@@ -3,7 +3,7 @@
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
 use crate::rows::{SHORT, fold, load_rows};
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain, run};
 use bantam_core::Context;
 
 /// What a reduction computes.
@@ -151,7 +151,7 @@ impl<T: Element> Axis<'_, T> {
         } else if inner == 1 {
             // Whole rows per task. A long row is cut as it is when it is alone: the pieces depend on n only.
             let rows = (GRAIN / n.max(1)).max(1);
-            if (1..=SHORT).contains(&n) {
+            if (1..=SHORT).contains(&n) && !is_plain(cx) {
                 return for_each_chunk(cx, out, rows, |index, out| {
                     let x = &x[index * rows * n..][..out.len() * n];
                     run(cx, ShortRows { x, n, join, out, finish });

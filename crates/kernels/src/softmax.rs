@@ -48,8 +48,9 @@ impl<T: Element> SimdOp for SoftmaxOp<'_, T> {
         if columns == 0 {
             return;
         }
+        let short = columns <= SHORT && simd.single().is_none();
         let y = match span {
-            Span::Separate(x, y) if columns > SHORT => {
+            Span::Separate(x, y) if !short => {
                 for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
                     y.copy_from_slice(x);
                     softmax_row(simd, y, logarithm);
@@ -62,7 +63,7 @@ impl<T: Element> SimdOp for SoftmaxOp<'_, T> {
             }
             Span::InPlace(y) => y,
         };
-        if columns > SHORT {
+        if !short {
             y.chunks_exact_mut(columns).for_each(|y| softmax_row(simd, y, logarithm));
             return;
         }
@@ -304,7 +305,7 @@ impl<T: Element> SimdOp for CrossEntropyOp<'_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> T {
         let mut total = T::zero();
-        if (1..=SHORT).contains(&self.columns) {
+        if (1..=SHORT).contains(&self.columns) && simd.single().is_none() {
             let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
             for (i, labels) in self.labels.chunks(LANES).enumerate() {
                 load_rows(simd, self.logits, self.columns, i * LANES, &mut block);
@@ -367,7 +368,7 @@ impl<T: Element> SimdOp for CrossEntropyBackwardOp<'_, '_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let CrossEntropyBackwardOp { columns, logits, labels, scale, out } = self;
-        if columns <= SHORT {
+        if columns <= SHORT && simd.single().is_none() {
             let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
             for row in (0..labels.len()).step_by(LANES) {
                 load_rows(simd, logits, columns, row, &mut block);
