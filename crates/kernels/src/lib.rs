@@ -50,7 +50,7 @@ pub use conv::{
 };
 pub use dropout::dropout;
 pub use elementwise::{Arg, MapFn, Span, ZipFn, functions, map, zip};
-pub use gemm::{Activation, Bias, Gemm, gemm, gemm_scratch};
+pub use gemm::{Activation, Bias, Gemm, gemm, gemm_scratch, gemm_scratch_anywhere};
 pub use norm::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
 pub use parallel::{
     for_each_chunk, for_each_chunk_of, for_each_chunk_of_two, for_each_task, map_chunks_of_two,

@@ -6,7 +6,7 @@ use crate::update::{
 };
 use crate::{AdamW, ScaleByAdam, update::Step};
 use bantam_core::{Context, InvalidSetting, Numerics, Optimizer, Schedule, Shape, UpdateContext};
-use bantam_kernels::{Activation, Element, Gemm, Simd, Vector, gemm, gemm_scratch};
+use bantam_kernels::{Activation, Element, Gemm, Simd, Vector, gemm, gemm_scratch_anywhere};
 
 /// Muon: matrices step along the orthogonal matrix that is nearest to their momentum, so that every direction of a layer
 /// counts the same, strong ones and weak ones; everything else steps as in [`AdamW`].
@@ -30,7 +30,7 @@ use bantam_kernels::{Activation, Element, Gemm, Simd, Vector, gemm, gemm_scratch
 /// (embedding) and the last layer are better off with [`AdamW`]: put them into a group of their own.
 ///
 /// State of a matrix of r by c, s the lesser: r·c for the momentum, and as scratch r·c + 2·s² and what the products need
-/// ([`gemm_scratch`]); of a vector 2 numbers per parameter. A step costs about 20·s·r·c multiplications, so it is for
+/// ([`gemm_scratch_anywhere`]), see [`matrix_state_len`](Muon::matrix_state_len); of a vector 2 numbers per parameter. A step costs about 20·s·r·c multiplications, so it is for
 /// batches large enough that this does not show. The products run without fused multiply-adds, for the same bits
 /// everywhere. Choose it for transformers and other nets of large matrices.
 ///
@@ -84,6 +84,12 @@ impl<S> Muon<S> {
         self
     }
 
+    /// How many numbers of state a tensor of these sides needs: its first axis, and all others together; the same on
+    /// every target.
+    pub const fn matrix_state_len(rows: usize, columns: usize) -> usize {
+        Matrix { rows, columns }.state_len()
+    }
+
     /// How much of the momentum stays.
     #[must_use]
     pub fn momentum(mut self, momentum: f64) -> Muon<S> {
@@ -110,17 +116,17 @@ impl Matrix {
         (rows > 0).then_some(Matrix { rows, columns })
     }
 
-    fn len(self) -> usize {
+    const fn len(self) -> usize {
         self.rows * self.columns
     }
 
     /// The lesser side.
-    fn side(self) -> usize {
-        self.rows.min(self.columns)
+    const fn side(self) -> usize {
+        if self.rows < self.columns { self.rows } else { self.columns }
     }
 
     /// A = X·Xᵀ, or Xᵀ·X if that is smaller.
-    fn square(self) -> Gemm {
+    const fn square(self) -> Gemm {
         let Matrix { rows, columns } = self;
         if rows <= columns {
             Gemm { m: rows, n: rows, k: columns, a_strides: [columns, 1], b_strides: [1, columns] }
@@ -130,22 +136,31 @@ impl Matrix {
     }
 
     /// A·A.
-    fn fourth(self) -> Gemm {
+    const fn fourth(self) -> Gemm {
         let s = self.side();
         Gemm { m: s, n: s, k: s, a_strides: [s, 1], b_strides: [s, 1] }
     }
 
     /// B·X, or X·B, whose left factor has rows of the lesser side in both cases.
-    fn product(self) -> Gemm {
+    const fn product(self) -> Gemm {
         let (Matrix { rows, columns }, s) = (self, self.side());
         Gemm { m: rows, n: columns, k: s, a_strides: [s, 1], b_strides: [columns, 1] }
     }
 
-    fn scratch(self) -> usize {
-        [self.square(), self.fourth(), self.product()].iter().map(gemm_scratch).max().unwrap_or(0)
+    /// What each of the three products needs, all in the same place.
+    const fn scratch(self) -> usize {
+        let products = [self.square(), self.fourth(), self.product()];
+        let mut most = 0;
+        let mut i = 0;
+        while i < products.len() {
+            let scratch = gemm_scratch_anywhere(&products[i]);
+            most = if scratch > most { scratch } else { most };
+            i += 1;
+        }
+        most
     }
 
-    fn state_len(self) -> usize {
+    const fn state_len(self) -> usize {
         2 * self.len() + 2 * self.side() * self.side() + self.scratch()
     }
 }

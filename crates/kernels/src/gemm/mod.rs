@@ -87,22 +87,22 @@ struct Blocks {
 }
 
 impl Gemm {
-    fn blocks(&self) -> Blocks {
+    const fn blocks(&self) -> Blocks {
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let tasks = (work / TASK_WORK).clamp(1, MOST_TASKS);
+        let tasks = greater(lesser(work / TASK_WORK, MOST_TASKS), 1);
         // Where A is copied, few and wide columns of blocks, since each of them copies A.
         let most = if self.copies_a() { self.m / 128 } else { self.m.div_ceil(BLOCK_ROWS) };
-        let rows = (self.m / tasks.min(most).max(1)).next_multiple_of(TILE_ROWS);
+        let rows = (self.m / greater(lesser(tasks, most), 1)).next_multiple_of(TILE_ROWS);
         let row_blocks = self.m.div_ceil(rows);
         let least = if self.copies_a() { 16 * TILE_COLUMNS } else { 2 * TILE_COLUMNS };
         let columns =
-            self.n.div_ceil(tasks.div_ceil(row_blocks)).max(least).next_multiple_of(2 * TILE_COLUMNS);
+            greater(self.n.div_ceil(tasks.div_ceil(row_blocks)), least).next_multiple_of(2 * TILE_COLUMNS);
         Blocks { rows, columns, row_blocks, column_blocks: self.n.div_ceil(columns), sequential: false }
     }
 
     /// The blocks for a single thread: the fewer, the less is copied twice.
-    fn sequential_blocks(&self) -> Blocks {
-        let rows = self.m.min(MOST_ROWS);
+    const fn sequential_blocks(&self) -> Blocks {
+        let rows = lesser(self.m, MOST_ROWS);
         Blocks {
             rows,
             columns: self.n,
@@ -113,12 +113,12 @@ impl Gemm {
     }
 
     /// Whether whole vectors of B may be read where they lie.
-    fn reads_b_in_place(&self) -> bool {
+    const fn reads_b_in_place(&self) -> bool {
         self.b_strides[1] == 1 && (self.m <= 2 * TILE_ROWS || self.k * self.b_strides[0] <= SMALL)
     }
 
     /// Whether a block's rows of A are copied: where steps in k are long, and long rows that start in a few sets of the cache.
-    fn copies_a(&self) -> bool {
+    const fn copies_a(&self) -> bool {
         if self.a_strides[1] == 1 {
             return self.a_strides[0].is_multiple_of(SETS) && self.m >= 64 && self.n >= 256 && self.k >= 128;
         }
@@ -126,17 +126,22 @@ impl Gemm {
     }
 
     /// Whether some columns of B have to be copied.
-    fn copies_b(&self) -> bool {
+    const fn copies_b(&self) -> bool {
         self.m > TILE_ROWS && !(self.reads_b_in_place() && self.n.is_multiple_of(LANES))
     }
 
     /// The elements that a task copies at a time: of B, of A.
-    fn copied(&self, blocks: &Blocks) -> [usize; 2] {
+    const fn copied(&self, blocks: &Blocks) -> [usize; 2] {
         let depth = panel_depth(self.k);
         let b = if self.copies_b() { depth * TILE_COLUMNS } else { 0 };
         let row = if self.a_strides[1] == 1 { copied_row(depth) } else { depth };
         let a = if self.copies_a() { row * blocks.rows } else { 0 };
         [b, a]
+    }
+
+    const fn scratch(&self, blocks: &Blocks) -> usize {
+        let [b, a] = self.copied(blocks);
+        (b + a) * if blocks.sequential { 1 } else { blocks.row_blocks * blocks.column_blocks }
     }
 
     /// One more than the greatest index that is read with these strides.
@@ -152,25 +157,35 @@ impl Gemm {
 }
 
 /// The elements from one copied row of A to the next: an odd number of cache lines, so that rows do not share a set.
-fn copied_row(depth: usize) -> usize {
+const fn copied_row(depth: usize) -> usize {
     (depth.div_ceil(LINE) | 1) * LINE
 }
 
 /// The length of the stretches into which k is cut: equal ones, as far as that is possible.
-pub(crate) fn panel_depth(k: usize) -> usize {
-    k.div_ceil(k.div_ceil(PANEL_DEPTH).max(1))
+pub(crate) const fn panel_depth(k: usize) -> usize {
+    k.div_ceil(greater(k.div_ceil(PANEL_DEPTH), 1))
 }
 
-/// How many elements of scratch [`gemm`] needs; 0 for small shapes.
-pub fn gemm_scratch(gemm: &Gemm) -> usize {
-    if BASELINE_IS_PLAIN || gemm.m * gemm.n * gemm.k == 0 || gemm.n == 1 {
+/// How many elements of scratch [`gemm`] needs; 0 for small shapes, and where the processor has no vectors.
+pub const fn gemm_scratch(gemm: &Gemm) -> usize {
+    if BASELINE_IS_PLAIN { 0 } else { gemm_scratch_anywhere(gemm) }
+}
+
+/// What [`gemm_scratch`] is at most, on any processor: for state that goes from one to another.
+pub const fn gemm_scratch_anywhere(gemm: &Gemm) -> usize {
+    if gemm.m == 0 || gemm.n <= 1 || gemm.k == 0 {
         return 0;
     }
-    let of = |blocks: Blocks| {
-        let [b, a] = gemm.copied(&blocks);
-        (b + a) * if blocks.sequential { 1 } else { blocks.row_blocks * blocks.column_blocks }
-    };
-    of(gemm.blocks()).max(of(gemm.sequential_blocks()))
+    greater(gemm.scratch(&gemm.blocks()), gemm.scratch(&gemm.sequential_blocks()))
+}
+
+// `Ord::max` is not for constants.
+const fn greater(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}
+
+const fn lesser(a: usize, b: usize) -> usize {
+    if a < b { a } else { b }
 }
 
 /// C = activation(A·B + bias), or activation(C + bias + A·B) if `accumulate`.
