@@ -155,34 +155,6 @@ impl ConvShape {
     /// The gradient by the input as convolutions of `dy`: one for each distance of an input pixel from the stride's grid, with
     /// the taps that reach it, from the last to the first. For [`ConvMethod::Direct`].
     fn gradient_parts(&self) -> (Window, impl Iterator<Item = Part> + Clone) {
-        let [sy, sx] = self.stride;
-        let part = |py: usize, px: usize| {
-            let phase = [py, px];
-            let len = [self.height, self.width];
-            let mut part = Part {
-                first: phase,
-                step: self.stride,
-                count: [0; 2],
-                corner: [0; 2],
-                stride: [1; 2],
-                tap: [0; 2],
-                taps: [0; 2],
-                dilation: [1; 2],
-            };
-            for axis in 0..2 {
-                let (stride, kernel, padding) = (self.stride[axis], self.kernel[axis], self.padding[axis]);
-                part.count[axis] = len[axis].saturating_sub(phase[axis]).div_ceil(stride);
-                part.dilation[axis] = self.dilation[axis];
-                // The first tap that reaches this pixel, and the output that it comes from.
-                part.tap[axis] = (phase[axis] + padding) % stride;
-                part.taps[axis] = kernel.saturating_sub(part.tap[axis]).div_ceil(stride);
-                // The last tap's output, behind the zeros.
-                let reach = part.taps[axis].saturating_sub(1) * self.dilation[axis];
-                part.corner[axis] = (phase[axis] + padding) / stride + self.zeros(axis) - reach;
-            }
-            part
-        };
-        let parts = (0..sy).flat_map(move |py| (0..sx).map(move |px| part(py, px)));
         let out = [self.out_height(), self.out_width()];
         let padded = [0, 1].map(|axis| {
             // The farthest output that a tap sees.
@@ -200,7 +172,43 @@ impl ConvShape {
             step: [1; 2],
             out_width: self.width,
         };
-        (window, parts)
+        (window, self.parts(true))
+    }
+
+    /// The parts of a direct convolution: of the gradient by the input, or the whole of the outputs.
+    fn parts(&self, gradient: bool) -> impl Iterator<Item = Part> + Clone {
+        let [rows, columns] = if gradient { self.stride } else { [1; 2] };
+        (0..rows * columns).map(move |i| match gradient {
+            true => self.gradient_part([i / columns, i % columns]),
+            false => self.whole(),
+        })
+    }
+
+    /// The part of the gradient by the input whose pixels lie `phase` beside the stride's grid.
+    fn gradient_part(&self, phase: [usize; 2]) -> Part {
+        let len = [self.height, self.width];
+        let mut part = Part {
+            first: phase,
+            step: self.stride,
+            count: [0; 2],
+            corner: [0; 2],
+            stride: [1; 2],
+            tap: [0; 2],
+            taps: [0; 2],
+            dilation: [1; 2],
+        };
+        for axis in 0..2 {
+            let (stride, kernel, padding) = (self.stride[axis], self.kernel[axis], self.padding[axis]);
+            part.count[axis] = len[axis].saturating_sub(phase[axis]).div_ceil(stride);
+            part.dilation[axis] = self.dilation[axis];
+            // The first tap that reaches this pixel, and the output that it comes from.
+            part.tap[axis] = (phase[axis] + padding) % stride;
+            part.taps[axis] = kernel.saturating_sub(part.tap[axis]).div_ceil(stride);
+            // The last tap's output, behind the zeros.
+            let reach = part.taps[axis].saturating_sub(1) * self.dilation[axis];
+            part.corner[axis] = (phase[axis] + padding) / stride + self.zeros(axis) - reach;
+        }
+        part
     }
 
     /// Zeros before the outputs when the gradient by the input reads them.
@@ -697,9 +705,8 @@ pub fn conv2d_forward<T: Element>(
         groups.for_each(|(planes, packed)| run(cx, Pack { planes, len: taps, packed }));
     }
     let finish = Finish { bias, relu: activation == Activation::Relu, accumulate: false };
-    let parts = core::iter::once(shape.whole());
     let size = [shape.out_height(), shape.out_width()];
-    direct(cx, shape, &window, parts, x, packed, finish, y, size, scratch);
+    direct(cx, shape, &window, false, x, packed, finish, y, size, scratch);
     apply_long(cx, activation, y);
 }
 
@@ -815,7 +822,7 @@ pub fn conv2d_backward_input<T: Element>(
         }
     }
     let finish = Finish { bias: None, relu: false, accumulate };
-    direct(cx, shape, &window, parts, dy, packed, finish, dx, [shape.height, shape.width], scratch);
+    direct(cx, shape, &window, true, dy, packed, finish, dx, [shape.height, shape.width], scratch);
 }
 
 /// The outputs of all parts of all images, with packed weights: of each group the parts one after the other. A plane of `y` has
@@ -825,7 +832,7 @@ fn direct<T: Element>(
     cx: &Context<'_>,
     shape: &ConvShape,
     window: &Window,
-    parts: impl Iterator<Item = Part> + Clone + Sync,
+    gradient: bool,
     x: &[T],
     packed: &[T],
     finish: Finish<'_, T>,
@@ -845,16 +852,16 @@ fn direct<T: Element>(
         let (y, scratch) =
             unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
         let x = &x[images.start * x_image..images.end * x_image];
-        let groups = shape.groups;
-        run(cx, Direct { window, groups, parts: parts.clone(), x, packed, finish, y, image, size, scratch });
+        run(cx, Direct { cx, shape, window, gradient, x, packed, finish, y, image, size, scratch });
     });
 }
 
 /// The images of one task of [`direct`].
-struct Direct<'a, 'b, T, P> {
+struct Direct<'a, 'b, T> {
+    cx: &'a Context<'a>,
+    shape: &'a ConvShape,
     window: &'a Window,
-    groups: usize,
-    parts: P,
+    gradient: bool,
     x: &'a [T],
     packed: &'a [T],
     finish: Finish<'a, T>,
@@ -865,13 +872,13 @@ struct Direct<'a, 'b, T, P> {
     scratch: &'b mut [T],
 }
 
-impl<T: Element, P: Iterator<Item = Part> + Clone> SimdOp for Direct<'_, '_, T, P> {
-    const FUSES: bool = true;
+impl<T: Element> SimdOp for Direct<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Direct { window, groups, parts, x, packed, finish, y, image, size, scratch } = self;
+        let Direct { cx, shape, window, gradient, x, packed, finish, y, image, size, scratch } = self;
+        let groups = shape.groups;
         let group_y = image / groups;
         let channels = group_y / (size[0] * size[1]);
         let source = window.channels * window.source[0] * window.source[1];
@@ -881,9 +888,9 @@ impl<T: Element, P: Iterator<Item = Part> + Clone> SimdOp for Direct<'_, '_, T, 
             let bias = finish.bias.map(|bias| &bias[group * channels..][..channels]);
             let finish = Finish { bias, ..finish };
             let mut packed = &packed[group * (packed.len() / groups)..];
-            for part in parts.clone() {
+            for part in shape.parts(gradient) {
                 let len = packed_len(channels, window.channels * part.taps[0] * part.taps[1]);
-                outputs(simd, window, &part, planes, &packed[..len], finish, y, size);
+                outputs(cx, simd, window, &part, planes, &packed[..len], finish, y, size);
                 packed = &packed[len..];
             }
         }
@@ -1059,7 +1066,7 @@ pub fn conv2d_backward_weight<T: Element>(
         let window = &window;
         match shape.backward_weight_method() {
             ConvMethod::Direct => {
-                run(cx, DirectWeightGradient { shape, window, x, dy, images, sum, scratch })
+                run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch })
             }
             ConvMethod::Panels => run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
             ConvMethod::Depthwise => {
@@ -1102,6 +1109,7 @@ pub fn conv2d_backward_weight<T: Element>(
 
 /// The sum over the images of one piece, as [`weight_sums`] leaves it.
 struct DirectWeightGradient<'a, 'b, T> {
+    cx: &'a Context<'a>,
     shape: &'a ConvShape,
     window: &'a Window,
     x: &'a [T],
@@ -1112,12 +1120,11 @@ struct DirectWeightGradient<'a, 'b, T> {
 }
 
 impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
-    const FUSES: bool = true;
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let DirectWeightGradient { shape, window, x, dy, images, sum, scratch } = self;
+        let DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch } = self;
         let (channels, pixels) = (shape.out_group(), shape.out_plane());
         let source = window.channels * window.source[0] * window.source[1];
         let (planes, packed) = scratch.split_at_mut(window.scratch());
@@ -1131,7 +1138,7 @@ impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
                 let planes =
                     window.expand(simd, &x[i * source..][..source], planes, i > images.start * shape.groups);
                 pack(simd, &dy[i * channels * pixels..][..channels * pixels], pixels, packed);
-                weight_sums(simd, window, shape.out_height(), channels, planes, packed, sum);
+                weight_sums(cx, window, shape.out_height(), channels, planes, packed, sum);
             }
         }
     }

@@ -8,12 +8,15 @@
 use super::Window;
 use crate::gemm::{is_wide, load, store};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use bantam_core::Context;
 
 /// Rows of a tile.
 pub(super) const ROWS: usize = 6;
 /// Channels of a tile, and of a row of what is packed.
 pub(super) const CHANNELS: usize = 2 * LANES;
+/// Rows of what is packed that are asked for ahead of time.
+const AHEAD: usize = 12;
 /// Elements of a tile.
 pub(super) const TILE: usize = ROWS * CHANNELS;
 /// Pixels that are computed before they are written: whole tiles and whole vectors.
@@ -75,9 +78,8 @@ impl<T: Element> SimdOp for Tile<'_, '_, T> {
     fn eval<S: Simd>(mut self, simd: S) {
         let farthest = self.at.into_iter().fold(0, usize::max) + self.walk.reach();
         require(farthest < self.x.len() && self.packed.len() >= self.walk.len() * CHANNELS);
-        let both = self.channels > LANES;
         // The guards are known when compiling: a level is spared the tiles that it has no registers for.
-        if is_wide::<T, S>() && both {
+        if const { is_wide::<T, S>() } && self.channels > LANES {
             // SAFETY: both lengths were checked.
             unsafe { self.tile::<S, ROWS, 2>(simd, 0, 0) };
             return;
@@ -96,11 +98,16 @@ impl<T: Element> SimdOp for Tile<'_, '_, T> {
     }
 }
 
+/// A tile at the level of `cx`: one function that all convolutions share.
+fn run_tile<T: Element>(cx: &Context<'_>, tile: Tile<'_, '_, T>) {
+    run(cx, tile);
+}
+
 impl<T: Element> Tile<'_, '_, T> {
     /// The part of the tile from `row` and `lane` on.
     ///
     /// # Safety
-    /// Every place of every row's walk lies in `x`, and `packed` has a row for each step.
+    /// Every place of every row's walk lies in `x`, `packed` has a row for each step, and the tile's rows and lanes exist.
     #[inline(always)]
     unsafe fn tile<S: Simd, const N: usize, const VECTORS: usize>(
         &mut self,
@@ -109,26 +116,30 @@ impl<T: Element> Tile<'_, '_, T> {
         lane: usize,
     ) {
         let Walk { counts, steps } = self.walk;
+        let width = <T::Vector<S> as Vector<T, S>>::WIDTH;
+        let tile = &mut self.sums[row * CHANNELS..][..N * CHANNELS];
         let mut sums = [[T::Vector::splat(simd, T::zero()); VECTORS]; N];
         for (i, sums) in sums.iter_mut().enumerate() {
             for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = load(simd, &self.sums[(row + i) * CHANNELS + lane + v * LANES..][..LANES]);
+                // SAFETY: the row lies in the tile, and the lanes in the row.
+                *sum = unsafe { T::Vector::read(simd, tile.as_ptr().add(i * CHANNELS + lane + v * width)) };
             }
         }
         let mut from = [self.x.as_ptr(); N];
-        for (i, from) in from.iter_mut().enumerate() {
-            *from = from.wrapping_add(self.at[row + i]);
+        for (from, at) in from.iter_mut().zip(&self.at[row..]) {
+            *from = from.wrapping_add(*at);
         }
         let mut packed = self.packed.as_ptr().wrapping_add(lane);
         for outer in 0..counts[0] {
             for middle in 0..counts[1] {
                 let mut place = outer * steps[0] + middle * steps[1];
                 for _ in 0..counts[2] {
+                    // What is packed may lie in the second-level cache.
+                    simd.prefetch(packed.wrapping_add(AHEAD * CHANNELS));
                     let mut vectors = [T::Vector::splat(simd, T::zero()); VECTORS];
                     for (v, vector) in vectors.iter_mut().enumerate() {
-                        // SAFETY: the row of this step has sixteen elements, of which these are eight.
-                        *vector =
-                            T::Vector::load(simd, unsafe { &*packed.add(v * LANES).cast::<[T; LANES]>() });
+                        // SAFETY: the row of this step has sixteen elements, of which these are some.
+                        *vector = unsafe { T::Vector::read(simd, packed.add(v * width)) };
                     }
                     for (from, sums) in from.iter().zip(&mut sums) {
                         // SAFETY: the walk's places lie in `x`.
@@ -144,7 +155,8 @@ impl<T: Element> Tile<'_, '_, T> {
         }
         for (i, sums) in sums.into_iter().enumerate() {
             for (v, sum) in sums.into_iter().enumerate() {
-                store(sum, &mut self.sums[(row + i) * CHANNELS + lane + v * LANES..][..LANES]);
+                // SAFETY: the row lies in the tile, and the lanes in the row.
+                unsafe { sum.write(tile.as_mut_ptr().add(i * CHANNELS + lane + v * width)) };
             }
         }
     }
@@ -209,6 +221,7 @@ pub(super) struct Finish<'a, T> {
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub(super) fn outputs<T: Element, S: Simd>(
+    cx: &Context<'_>,
     simd: S,
     window: &Window,
     part: &Part,
@@ -257,7 +270,7 @@ pub(super) fn outputs<T: Element, S: Simd>(
             if !empty {
                 let tiles = sums.as_flattened_mut().as_chunks_mut::<TILE>().0;
                 for (sums, at) in tiles.iter_mut().zip(at.as_chunks::<ROWS>().0).take(count.div_ceil(ROWS)) {
-                    simd.call(Tile { x: planes, at: *at, walk, packed: weight, channels, sums });
+                    run_tile(cx, Tile { x: planes, at: *at, walk, packed: weight, channels, sums });
                 }
             }
             write(simd, &sums, count, channels, finish, y, plane, flat, &to);
@@ -356,8 +369,8 @@ fn write<T: Element, S: Simd>(
 /// Adds the products of one image and group to `sums`: for each sixteen output channels a row of sixteen for each tap, taps
 /// filled up to whole tiles. `dy` is packed.
 #[inline(always)]
-pub(super) fn weight_sums<T: Element, S: Simd>(
-    simd: S,
+pub(super) fn weight_sums<T: Element>(
+    cx: &Context<'_>,
     window: &Window,
     out_height: usize,
     channels: usize,
@@ -381,7 +394,7 @@ pub(super) fn weight_sums<T: Element, S: Simd>(
                 }
                 *at = last;
             }
-            simd.call(Tile { x: planes, at, walk, packed: dy, channels, sums });
+            run_tile(cx, Tile { x: planes, at, walk, packed: dy, channels, sums });
         }
     }
 }
