@@ -64,10 +64,10 @@ const PROGRAMS: [Program; 8] = [
     Program { name: "plan_in_flash", features: "", ram: 16, stack: 5 << 10, everywhere: true, short: true },
     Program { name: "sgd_in_flash", features: "", ram: 16, stack: 4 << 10, everywhere: true, short: true },
     Program { name: "by_hand", features: "", ram: 16, stack: 10 << 10, everywhere: true, short: true },
-    Program { name: "streaming", features: "", ram: 64, stack: 6 << 10, everywhere: true, short: false },
+    Program { name: "streaming", features: "", ram: 64, stack: 8 << 10, everywhere: true, short: false },
     Program { name: "kernels", features: "", ram: 128, stack: 4 << 10, everywhere: false, short: true },
     Program { name: "digits_mlp", features: "", ram: 64, stack: 6 << 10, everywhere: false, short: false },
-    Program { name: "digits_cnn", features: "", ram: 128, stack: 6 << 10, everywhere: false, short: false },
+    Program { name: "digits_cnn", features: "", ram: 128, stack: 8 << 10, everywhere: false, short: false },
 ];
 
 /// Where programs run that do not run everywhere: the host, and machines with an FPU that take seconds for them.
