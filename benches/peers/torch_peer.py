@@ -96,40 +96,6 @@ def resnet8():
     return classes(net, numbers(32, 3, 32, 32), torch.optim.SGD(net.parameters(), 0.01, momentum=0.9))
 
 
-class LastOfLstm(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.lstm, self.logits = nn.LSTM(28, 128, batch_first=True), nn.Linear(128, 10)
-
-    def forward(self, x):
-        return self.logits(self.lstm(x)[0][:, -1])
-
-
-def lstm():
-    net = LastOfLstm()
-    return classes(net, numbers(64, 28, 28), torch.optim.Adam(net.parameters()))
-
-
-class Transformer(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.token, self.place = nn.Embedding(65, 64), nn.Embedding(32, 64)
-        self.block = nn.TransformerEncoderLayer(64, 4, 256, 0.0, "gelu", batch_first=True, norm_first=True)
-        self.norm, self.logits = nn.LayerNorm(64), nn.Linear(64, 65)
-        self.mask = nn.Transformer.generate_square_subsequent_mask(32)
-
-    def forward(self, x):
-        x = self.token(x) + self.place(torch.arange(32))
-        return self.logits(self.norm(self.block(x, self.mask, is_causal=True))).reshape(-1, 65)
-
-
-def transformer():
-    net = Transformer()
-    text = torch.arange(16 * 32).reshape(16, 32) * 7 % 65
-    optimizer = torch.optim.Adam(net.parameters())
-    return trainer(net, text, text.reshape(-1), nn.CrossEntropyLoss(), optimizer)
-
-
 def product(m, n, k):
     a, b = numbers(m, k), numbers(k, n)
     out = torch.empty(m, n)

@@ -8,6 +8,7 @@
 mod burn_peer;
 #[cfg(feature = "candle")]
 mod candle_peer;
+#[cfg(any(feature = "gemm", feature = "matrixmultiply"))]
 mod multiply;
 mod torch;
 
@@ -46,8 +47,6 @@ const STEPS: &[(&str, &str)] = &[
     ("mlp_mnist_adam", "MLP 784-512-10, batch 128, Adam"),
     ("cnn", "CNN"),
     ("resnet8", "ResNet-8"),
-    ("lstm", "LSTM"),
-    ("transformer", "transformer"),
 ];
 
 /// Rows, columns and what is summed over: squares, tall, flat and thin ones, one row, one column.

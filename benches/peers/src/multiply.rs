@@ -1,7 +1,5 @@
 //! Crates that multiply matrices.
 
-#![allow(unused_imports, dead_code, reason = "each behind its own feature")]
-
 use crate::{Call, numbers};
 use core::hint::black_box;
 
