@@ -100,13 +100,6 @@ impl<T: Element, F: MapFn<T>> SimdOp for MapOp<'_, T, F> {
 // compiled for the level's instructions until it is inlined, and a long one is not. They take pointers, because one loop
 // then serves what is overwritten and what is not: each of them is compiled for every function and every level.
 
-/// y = f(x) on the calling thread.
-#[inline(always)]
-pub(crate) fn map_slice<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: &[T], y: &mut [T]) {
-    // SAFETY: both slices have as many elements, and they are separate.
-    unsafe { map_line(simd, f, x.as_ptr(), y.as_mut_ptr(), x.len().min(y.len())) };
-}
-
 /// y = f(y) on the calling thread.
 #[inline(always)]
 pub(crate) fn map_slice_in_place<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, y: &mut [T]) {
@@ -277,6 +270,19 @@ pub fn zip<T: Element, F: ZipFn<T>>(
     b: Arg<'_, T>,
     out: &mut [T],
 ) {
+    zip_by(cx, &f, shape, a, b, out);
+}
+
+/// As [`zip`], for a function that the caller does not name: what is around the innermost loops is compiled once for all
+/// functions.
+pub fn zip_by<T: Element>(
+    cx: &Context<'_>,
+    f: &dyn ZipLines<T>,
+    shape: &[usize],
+    a: Arg<'_, T>,
+    b: Arg<'_, T>,
+    out: &mut [T],
+) {
     require(shape.len() <= MAX_RANK && out.len() == shape.iter().product());
     if out.is_empty() {
         return;
@@ -288,9 +294,48 @@ pub fn zip<T: Element, F: ZipFn<T>>(
             require(x.len() > (0..walk.rank).map(reach).sum());
         }
     }
-    for_each_chunk(cx, out, GRAIN, |index, out| {
-        run(cx, ZipOp { f, walk, start: index * GRAIN, a, b, out });
-    });
+    for_each_chunk(cx, out, GRAIN, |index, out| walk.zip(cx, f, index * GRAIN, [a, b], out));
+}
+
+/// Any [`ZipFn`].
+pub trait ZipLines<T: Element>: Sync {
+    /// Applies the function to one line.
+    #[doc(hidden)]
+    fn line(&self, cx: &Context<'_>, line: ZipLine<T>);
+}
+
+impl<T: Element, F: ZipFn<T>> ZipLines<T> for F {
+    fn line(&self, cx: &Context<'_>, line: ZipLine<T>) {
+        run(cx, LineOp { f: *self, line });
+    }
+}
+
+/// A line of the output and what it is computed from: [`Line`]s that can be read as far as it is long. Only this module
+/// makes one.
+#[derive(Debug)]
+pub struct ZipLine<T> {
+    a: Line<T>,
+    b: Line<T>,
+    out: *mut T,
+    len: usize,
+}
+
+struct LineOp<T, F> {
+    f: F,
+    line: ZipLine<T>,
+}
+
+impl<T: Element, F: ZipFn<T>> SimdOp for LineOp<T, F> {
+    const FUSES: bool = F::FUSES;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let ZipLine { a, b, out, len } = self.line;
+        // SAFETY: 1. `Line::new` gave what can be read for `len` elements, or for eight with a step of 0. 2. An operand
+        // is the output itself, or a slice or buffer apart from it.
+        unsafe { zip_line(simd, self.f, [a.start, b.start], [a.step, b.step], out, len) };
+    }
 }
 
 fn strides<'a, T>(arg: &Arg<'a, T>) -> Option<&'a [usize]> {
@@ -363,19 +408,11 @@ impl Walk {
     }
 }
 
-struct ZipOp<'a, 'b, T, F> {
-    f: F,
-    walk: Walk,
-    start: usize,
-    a: Arg<'a, T>,
-    b: Arg<'a, T>,
-    out: &'b mut [T],
-}
-
 /// Elements of a strided operand that are collected at a time.
 const COLLECTED: usize = 8 * LANES;
 
 /// One operand along the innermost axis, as [`zip_line`] takes it.
+#[derive(Debug)]
 struct Line<T> {
     start: *const T,
     step: usize,
@@ -413,34 +450,35 @@ impl<T: Element> Line<T> {
     }
 }
 
-impl<T: Element, F: ZipFn<T>> SimdOp for ZipOp<'_, '_, T, F> {
-    const FUSES: bool = F::FUSES;
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let ZipOp { f, walk, start, a, b, mut out } = self;
-        let last = walk.rank - 1;
-        let most = if [walk.a[last], walk.b[last]].iter().any(|&stride| stride > 1) {
+impl Walk {
+    /// Computes the elements from number `start` on, as many as `out` has.
+    fn zip<T: Element>(
+        &self,
+        cx: &Context<'_>,
+        f: &dyn ZipLines<T>,
+        start: usize,
+        [a, b]: [Arg<'_, T>; 2],
+        mut out: &mut [T],
+    ) {
+        let last = self.rank - 1;
+        let most = if [self.a[last], self.b[last]].iter().any(|&stride| stride > 1) {
             COLLECTED
         } else {
             usize::MAX
         };
-        let mut at = walk.coordinates(start);
+        let mut at = self.coordinates(start);
         let mut buffers = [[T::zero(); COLLECTED]; 2];
         while !out.is_empty() {
-            let len = out.len().min(walk.dims[last] - at[last]).min(most);
+            let len = out.len().min(self.dims[last] - at[last]).min(most);
             let (line, next) = out.split_at_mut(len);
-            let [a_offset, b_offset] = walk.offsets(&at);
+            let [a_offset, b_offset] = self.offsets(&at);
             let line = line.as_mut_ptr();
             let [a_buffer, b_buffer] = &mut buffers;
-            let a = Line::new(a, a_offset, walk.a[last], line, len, a_buffer);
-            let b = Line::new(b, b_offset, walk.b[last], line, len, b_buffer);
-            // SAFETY: 1. `Line::new` gave what can be read for `len` elements, or for eight with a step of 0. 2. An operand
-            // is the output itself, or a slice or buffer apart from it.
-            unsafe { zip_line(simd, f, [a.start, b.start], [a.step, b.step], line, len) };
+            let a = Line::new(a, a_offset, self.a[last], line, len, a_buffer);
+            let b = Line::new(b, b_offset, self.b[last], line, len, b_buffer);
+            f.line(cx, ZipLine { a, b, out: line, len });
             out = next;
-            walk.advance(&mut at, len);
+            self.advance(&mut at, len);
         }
     }
 }
