@@ -6,8 +6,8 @@
 //! the lanes, and a panel of B is gathered from the padded image just before it is multiplied. The gradient by the input
 //! is the convolution of `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
 
-mod depthwise;
-mod direct;
+pub mod depthwise;
+pub mod direct;
 
 use crate::elementwise::{Span, functions, map};
 use crate::gemm::{
@@ -15,7 +15,7 @@ use crate::gemm::{
 };
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use bantam_core::Context;
 use core::fmt;
 use core::ops::Range;
@@ -702,7 +702,7 @@ pub fn conv2d_forward<T: Element>(
     let taps = window.taps();
     if taps > 0 && kernels > 0 {
         let groups = weight.chunks_exact(kernels * taps).zip(packed.chunks_exact_mut(kernels_packed));
-        groups.for_each(|(planes, packed)| run(cx, Pack { planes, len: taps, packed }));
+        groups.for_each(|(planes, packed)| T::run(cx, Pack { planes, len: taps, packed }));
     }
     let finish = Finish { bias, relu: activation == Activation::Relu, accumulate: false };
     let size = [shape.out_height(), shape.out_width()];
@@ -720,7 +720,7 @@ fn apply_long<T: Element>(cx: &Context<'_>, activation: Activation, y: &mut [T])
 }
 
 /// [`pack`] as an algorithm of its own.
-struct Pack<'a, 'b, T> {
+pub struct Pack<'a, 'b, T> {
     planes: &'a [T],
     len: usize,
     packed: &'b mut [T],
@@ -817,7 +817,7 @@ pub fn conv2d_backward_input<T: Element>(
                 }
             }
             let (packed, others) = rest.split_at_mut(packed_len(inputs, len));
-            run(cx, Pack { planes: &turned[..inputs * len], len, packed });
+            T::run(cx, Pack { planes: &turned[..inputs * len], len, packed });
             rest = others;
         }
     }
@@ -852,12 +852,12 @@ fn direct<T: Element>(
         let (y, scratch) =
             unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
         let x = &x[images.start * x_image..images.end * x_image];
-        run(cx, Direct { cx, shape, window, gradient, x, packed, finish, y, image, size, scratch });
+        T::run(cx, Direct { cx, shape, window, gradient, x, packed, finish, y, image, size, scratch });
     });
 }
 
 /// The images of one task of [`direct`].
-struct Direct<'a, 'b, T> {
+pub struct Direct<'a, 'b, T> {
     cx: &'a Context<'a>,
     shape: &'a ConvShape,
     window: &'a Window,
@@ -929,12 +929,12 @@ fn correlate<T: Element>(
         if depthwise {
             let (channels, relu) = (shape.groups, activation == Activation::Relu);
             let plane = image / channels;
-            return run(
+            return T::run(
                 cx,
                 Planes { window, channels, x, weight, bias, relu, accumulate, y, plane, scratch },
             );
         }
-        run(
+        T::run(
             cx,
             Correlate {
                 window,
@@ -956,7 +956,7 @@ fn correlate<T: Element>(
 }
 
 /// The images of one task.
-struct Correlate<'a, 'b, T> {
+pub struct Correlate<'a, 'b, T> {
     window: &'a Window,
     groups: usize,
     x: &'a [T],
@@ -1066,9 +1066,9 @@ pub fn conv2d_backward_weight<T: Element>(
         let window = &window;
         match shape.backward_weight_method() {
             ConvMethod::Direct => {
-                run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch })
+                T::run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch })
             }
-            ConvMethod::Panels => run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
+            ConvMethod::Panels => T::run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
             ConvMethod::Depthwise => {
                 let (x_image, image, plane) =
                     (x.len() / shape.batch, dy.len() / shape.batch, shape.out_plane());
@@ -1077,7 +1077,7 @@ pub fn conv2d_backward_weight<T: Element>(
                     &dy[images.start * image..images.end * image],
                 );
                 // Without outputs there are no products.
-                run(cx, Weights { window, x, dy, plane: plane.max(1), sums: sum, scratch });
+                T::run(cx, Weights { window, x, dy, plane: plane.max(1), sums: sum, scratch });
             }
         }
     });
@@ -1108,7 +1108,7 @@ pub fn conv2d_backward_weight<T: Element>(
 }
 
 /// The sum over the images of one piece, as [`weight_sums`] leaves it.
-struct DirectWeightGradient<'a, 'b, T> {
+pub struct DirectWeightGradient<'a, 'b, T> {
     cx: &'a Context<'a>,
     shape: &'a ConvShape,
     window: &'a Window,
@@ -1145,7 +1145,7 @@ impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
 }
 
 /// The sum over the images of one piece.
-struct WeightGradient<'a, 'b, T> {
+pub struct WeightGradient<'a, 'b, T> {
     shape: &'a ConvShape,
     window: &'a Window,
     x: &'a [T],

@@ -29,6 +29,7 @@
 //! ```
 #![no_std]
 
+mod compiled;
 mod conv;
 mod dropout;
 mod elementwise;

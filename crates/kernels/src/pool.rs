@@ -4,7 +4,7 @@ use crate::conv::out_len;
 use crate::gemm::{load, store};
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use bantam_core::Context;
 use core::ops::Range;
 
@@ -102,12 +102,12 @@ pub fn max_pool_argmax<T: Element>(cx: &Context<'_>, shape: &PoolShape, x: &[T],
     let planes = shape.planes_per_task();
     for_each_chunk(cx, index, planes * out_plane, |task, index| {
         let x = &x[task * planes * plane..][..index.len() / out_plane * plane];
-        run(cx, Argmax { shape, x, index });
+        T::run(cx, Argmax { shape, x, index });
     });
 }
 
 /// Whole planes of one task.
-struct Argmax<'a, 'b, T> {
+pub struct Argmax<'a, 'b, T> {
     shape: &'a PoolShape,
     x: &'a [T],
     index: &'b mut [u8],
@@ -323,7 +323,7 @@ impl<T: Element> QuadFn<T> for QuadScatter<'_, '_, T> {
 }
 
 /// [`max_pool_select`] over quads.
-struct Select<'a, 'b, T> {
+pub struct Select<'a, 'b, T> {
     quads: Quads,
     x: &'a [T],
     index: &'a [u8],
@@ -342,7 +342,7 @@ impl<T: Element> SimdOp for Select<'_, '_, T> {
 }
 
 /// [`max_pool_scatter`] over quads.
-struct Scatter<'a, 'b, T> {
+pub struct Scatter<'a, 'b, T> {
     quads: Quads,
     dy: &'a [T],
     index: &'a [u8],
@@ -478,7 +478,7 @@ pub fn max_pool_select<T: Element>(cx: &Context<'_>, shape: &PoolShape, x: &[T],
         if let Some(quads) = shape.quads() {
             let index = &index[task * planes * out_plane..][..y.len()];
             let x = &x[task * planes * plane..][..y.len() / out_plane * plane];
-            return run(cx, Select { quads, x, index, y });
+            return T::run(cx, Select { quads, x, index, y });
         }
         y.fill(T::zero());
         for (i, y) in y.chunks_exact_mut(out_plane).enumerate() {
@@ -506,7 +506,7 @@ pub fn max_pool_scatter<T: Element>(
         if let Some(quads) = shape.quads() {
             let outputs = task * planes * out_plane..(task * planes + dx.len() / plane) * out_plane;
             let (dy, index) = (&dy[outputs.clone()], &index[outputs]);
-            return run(cx, Scatter { quads, dy, index, dx, accumulate });
+            return T::run(cx, Scatter { quads, dy, index, dx, accumulate });
         }
         if !accumulate {
             dx.fill(T::zero());

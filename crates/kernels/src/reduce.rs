@@ -3,7 +3,7 @@
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
 use crate::rows::{SHORT, fold, load_rows};
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use bantam_core::Context;
 
 /// What a reduction computes.
@@ -119,7 +119,7 @@ pub fn reduce<T: Element>(
     let finish = Finish { divisor, accumulate };
     if inner == 1 && out.len() == 1 {
         finish.store(
-            pieces(cx, n, kind, |start, len| run(cx, Row { x: &x[start..start + len], kind })),
+            pieces(cx, n, kind, |start, len| T::run(cx, Row { x: &x[start..start + len], kind })),
             &mut out[0],
         );
     } else if inner == 1 {
@@ -128,12 +128,12 @@ pub fn reduce<T: Element>(
         for_each_chunk(cx, out, rows, |index, out| {
             if (1..=SHORT).contains(&n) && !is_plain(cx) {
                 let x = &x[index * rows * n..][..out.len() * n];
-                return run(cx, ShortRows { x, n, kind, out, finish });
+                return T::run(cx, ShortRows { x, n, kind, out, finish });
             }
             let inline = Context { executor: &bantam_core::Inline, ..*cx };
             for (i, out) in out.iter_mut().enumerate() {
                 let row = &x[(index * rows + i) * n..][..n];
-                let piece = |start, len| run(cx, Row { x: &row[start..start + len], kind });
+                let piece = |start, len| T::run(cx, Row { x: &row[start..start + len], kind });
                 finish.store(pieces(&inline, n, kind, piece), out);
             }
         });
@@ -149,7 +149,7 @@ pub fn reduce<T: Element>(
             // SAFETY: every task has its own block or its own columns of it.
             let out = unsafe { parts.range(block * inner + column, len) };
             let x = &x[block * n * inner..][..n * inner];
-            run(cx, Columns { x, n, inner, column, kind, out, finish });
+            T::run(cx, Columns { x, n, inner, column, kind, out, finish });
         });
     }
 }
@@ -216,7 +216,7 @@ fn pieces<T: Element>(
 // The kernels below take the kind as a value: one function for all kinds at each level, and one walk around them.
 
 /// Rows of at most [`SHORT`] elements.
-struct ShortRows<'a, 'b, T> {
+pub struct ShortRows<'a, 'b, T> {
     x: &'a [T],
     n: usize,
     kind: Reduce,
@@ -252,7 +252,7 @@ fn fold_columns<T: Element, S: Simd>(simd: S, columns: &[T::Vector<S>], join: im
     fold::<T, S>(columns, T::Vector::splat(simd, join.start()), |a, b| join.join::<S>(a, b))
 }
 
-struct Row<'a, T> {
+pub struct Row<'a, T> {
     x: &'a [T],
     kind: Reduce,
 }
@@ -304,7 +304,7 @@ pub(crate) fn fold_row<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: 
     lanes.tree(|a, b| join.join_one(a, b))
 }
 
-struct Columns<'a, 'b, T> {
+pub struct Columns<'a, 'b, T> {
     x: &'a [T],
     n: usize,
     inner: usize,
@@ -383,7 +383,7 @@ pub fn argmax<T: Element>(cx: &Context<'_>, outer: usize, n: usize, inner: usize
 pub fn dot<T: Element>(cx: &Context<'_>, a: &[T], b: &[T]) -> T {
     require(a.len() == b.len());
     pieces(cx, a.len(), Reduce::Sum, |start, len| {
-        run(cx, Dot { a: &a[start..start + len], b: &b[start..start + len] })
+        T::run(cx, Dot { a: &a[start..start + len], b: &b[start..start + len] })
     })
 }
 
@@ -392,7 +392,7 @@ pub fn sum_of_squares<T: Element>(cx: &Context<'_>, x: &[T]) -> T {
     dot(cx, x, x)
 }
 
-struct Dot<'a, T> {
+pub struct Dot<'a, T> {
     a: &'a [T],
     b: &'a [T],
 }

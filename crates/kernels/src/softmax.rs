@@ -6,7 +6,7 @@ use crate::parallel::{GRAIN, for_each_chunk};
 use crate::reduce::{Join, Max, Sum, fold_row};
 use crate::require;
 use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use bantam_core::Context;
 
 /// Rows per task.
@@ -43,7 +43,7 @@ fn span_of_rows<T: Element>(
             Span::Separate(x, y) => (Some(x), y),
             Span::InPlace(y) => (None, y),
         };
-        run(cx, Rows { rows: y.len() / columns, columns, x, y, goal });
+        T::run(cx, Rows { rows: y.len() / columns, columns, x, y, goal });
     });
 }
 
@@ -58,7 +58,7 @@ enum Goal<'a, T> {
 }
 
 /// Rows of logits. One kernel for all that starts with their exponentials: the loops are many, and long to compile.
-struct Rows<'a, 'b, T> {
+pub struct Rows<'a, 'b, T> {
     rows: usize,
     columns: usize,
     /// `None` where they lie in `y`.
@@ -271,11 +271,11 @@ fn backward<T: Element>(
     for_each_chunk(cx, out, chunk, |index, out| {
         let start = index * chunk;
         let (y, dy) = (&y[start..start + out.len()], &dy[start..start + out.len()]);
-        run(cx, BackwardOp { columns, y, dy, out, logarithm });
+        T::run(cx, Backward { columns, y, dy, out, logarithm });
     });
 }
 
-struct BackwardOp<'a, 'b, T> {
+pub struct Backward<'a, 'b, T> {
     columns: usize,
     y: &'a [T],
     dy: &'a [T],
@@ -283,7 +283,7 @@ struct BackwardOp<'a, 'b, T> {
     logarithm: bool,
 }
 
-impl<T: Element> SimdOp for BackwardOp<'_, '_, T> {
+impl<T: Element> SimdOp for Backward<'_, '_, T> {
     const FUSES: bool = true;
     type Output = ();
 
@@ -347,7 +347,7 @@ pub fn cross_entropy<T: Element>(
         let (start, end) = (index * piece, rows.min((index + 1) * piece));
         let x = Some(&logits[start * columns..end * columns]);
         let goal = Goal::CrossEntropy { labels: &labels[start..end], loss: true, scale: None };
-        sum[0] = run(cx, Rows { rows: end - start, columns, x, y: &mut [], goal });
+        sum[0] = T::run(cx, Rows { rows: end - start, columns, x, y: &mut [], goal });
     });
     let total = sums.iter().fold(T::zero(), |a, b| a + *b);
     total / T::from_f64(rows as f64)
@@ -373,7 +373,7 @@ pub fn cross_entropy_backward<T: Element>(
         let x = Some(&logits[start * columns..][..out.len()]);
         let labels = &labels[start..][..rows];
         let goal = Goal::CrossEntropy { labels, loss: false, scale: Some(scale) };
-        run(cx, Rows { rows, columns, x, y: out, goal });
+        T::run(cx, Rows { rows, columns, x, y: out, goal });
     });
 }
 
@@ -398,7 +398,7 @@ pub fn cross_entropy_with_gradient<T: Element>(
         let x = Some(&logits[first * columns..end * columns]);
         let y = &mut out[first * columns..end * columns];
         let goal = Goal::CrossEntropy { labels: &labels[first..end], loss: true, scale: Some(scale) };
-        total += run(cx, Rows { rows: end - first, columns, x, y, goal });
+        total += T::run(cx, Rows { rows: end - first, columns, x, y, goal });
     }
     total / T::from_f64(rows as f64)
 }

@@ -11,7 +11,7 @@ mod wide;
 
 use crate::elementwise::{functions, map_line};
 use crate::parallel::{Parts, for_each_task};
-use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain, run};
+use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::{plain, require};
 use bantam_core::Context;
 use core::ops::Range;
@@ -253,7 +253,7 @@ pub fn gemm<T: Element>(
         let place = if blocks.sequential { 0 } else { task * len };
         // SAFETY: each task has its own scratch, or a loop on this thread runs one at a time.
         let (b_buffer, a_buffer) = unsafe { scratch.range(place, len) }.split_at_mut(b_len);
-        run(cx, Block { product, b, depth: panel_depth(k), b_buffer, a_buffer });
+        T::run(cx, Block { product, b, depth: panel_depth(k), b_buffer, a_buffer });
     };
     let tasks = blocks.row_blocks * blocks.column_blocks;
     if blocks.sequential { (0..tasks).for_each(compute) } else { for_each_task(cx, tasks, compute) }
@@ -402,7 +402,7 @@ impl<T: Element> Strided<'_, T> {
     }
 }
 
-struct Block<'a, 'b, T> {
+pub struct Block<'a, 'b, T> {
     product: Product<'a, T>,
     b: Strided<'a, T>,
     depth: usize,

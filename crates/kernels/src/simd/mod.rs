@@ -15,6 +15,7 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
+use crate::compiled::CompiledKernels;
 #[cfg(any(
     feature = "portable",
     debug_assertions,
@@ -303,7 +304,7 @@ pub trait Exponent: Sized {
 }
 
 /// `f32` and `f64`, with their vectors and elementary functions. Sealed.
-pub trait Element: Real + sealed::Sealed {
+pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     /// Whether there are 512-bit kernels for this type; see [`SimdOp::WIDE`].
     const WIDE: bool;
     /// Eight lanes of this type at the level `S`.
