@@ -350,37 +350,7 @@ impl Window {
         if self.is_plain() {
             return x;
         }
-        if !used {
-            scratch.fill(T::zero());
-        }
-        let [height, width] = self.source;
-        if height * width == 0 {
-            return scratch;
-        }
-        // Where pixel `at` of an axis goes, if it is not cut off.
-        let place = |axis: usize, at: usize| {
-            usize::try_from((at * self.spread[axis]) as isize + self.before[axis])
-                .ok()
-                .filter(|at| *at < self.padded[axis])
-        };
-        // The pixels of a row that are kept.
-        let first = (0..width).find(|x| place(1, *x).is_some()).unwrap_or(width);
-        let last = (first..width).find(|x| place(1, *x).is_none()).unwrap_or(width);
-        let planes = x.chunks_exact(height * width).zip(scratch.chunks_exact_mut(self.plane()));
-        for (plane, padded) in planes {
-            for (y, row) in plane.chunks_exact(width).enumerate() {
-                let (Some(y), Some(x)) = (place(0, y), place(1, first)) else { continue };
-                let padded = &mut padded[y * self.padded[1] + x..];
-                let row = &row[first..last];
-                if self.spread[1] == 1 {
-                    copy_row(simd, row, &mut padded[..row.len()]);
-                } else {
-                    for (padded, x) in padded.iter_mut().step_by(self.spread[1]).zip(row) {
-                        *padded = *x;
-                    }
-                }
-            }
-        }
+        simd.call(Expand { window: self, x, scratch: &mut *scratch, used });
         scratch
     }
 
@@ -727,6 +697,7 @@ pub struct Pack<'a, 'b, T> {
 }
 
 impl<T: Element> SimdOp for Pack<'_, '_, T> {
+    const FUSES: bool = true;
     type Output = ();
 
     #[inline(always)]
@@ -856,6 +827,54 @@ fn direct<T: Element>(
     });
 }
 
+/// Copies planes to where zeros surround them; see [`Window::expand`].
+struct Expand<'a, 'b, T> {
+    window: &'a Window,
+    x: &'a [T],
+    scratch: &'b mut [T],
+    used: bool,
+}
+
+impl<T: Element> SimdOp for Expand<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Expand { window, x, scratch, used } = self;
+        if !used {
+            scratch.fill(T::zero());
+        }
+        let [height, width] = window.source;
+        if height * width == 0 {
+            return;
+        }
+        // Where pixel `at` of an axis goes, if it is not cut off.
+        let place = |axis: usize, at: usize| {
+            usize::try_from((at * window.spread[axis]) as isize + window.before[axis])
+                .ok()
+                .filter(|at| *at < window.padded[axis])
+        };
+        // The pixels of a row that are kept.
+        let first = (0..width).find(|x| place(1, *x).is_some()).unwrap_or(width);
+        let last = (first..width).find(|x| place(1, *x).is_none()).unwrap_or(width);
+        let planes = x.chunks_exact(height * width).zip(scratch.chunks_exact_mut(window.plane()));
+        for (plane, padded) in planes {
+            for (y, row) in plane.chunks_exact(width).enumerate() {
+                let (Some(y), Some(x)) = (place(0, y), place(1, first)) else { continue };
+                let padded = &mut padded[y * window.padded[1] + x..];
+                let row = &row[first..last];
+                if window.spread[1] == 1 {
+                    copy_row(simd, row, &mut padded[..row.len()]);
+                } else {
+                    for (padded, x) in padded.iter_mut().step_by(window.spread[1]).zip(row) {
+                        *padded = *x;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The images of one task of [`direct`].
 pub struct Direct<'a, 'b, T> {
     cx: &'a Context<'a>,
@@ -873,6 +892,8 @@ pub struct Direct<'a, 'b, T> {
 }
 
 impl<T: Element> SimdOp for Direct<'_, '_, T> {
+    // It does not, but its tiles do: one version of what all kinds share is then enough. The same below.
+    const FUSES: bool = true;
     type Output = ();
 
     #[inline(always)]
@@ -1120,6 +1141,7 @@ pub struct DirectWeightGradient<'a, 'b, T> {
 }
 
 impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
+    const FUSES: bool = true;
     type Output = ();
 
     #[inline(always)]
@@ -1137,7 +1159,8 @@ impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
                 let i = image * shape.groups + group;
                 let planes =
                     window.expand(simd, &x[i * source..][..source], planes, i > images.start * shape.groups);
-                pack(simd, &dy[i * channels * pixels..][..channels * pixels], pixels, packed);
+                let planes_of_dy = &dy[i * channels * pixels..][..channels * pixels];
+                simd.call(Pack { planes: planes_of_dy, len: pixels, packed: &mut *packed });
                 weight_sums(cx, window, shape.out_height(), channels, planes, packed, sum);
             }
         }
