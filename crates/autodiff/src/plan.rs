@@ -310,7 +310,11 @@ impl<'g, T: Element> Planner<'g, T> {
     ///
     /// # Errors
     /// The first mistake that was made while recording, or a gradient that cannot be had.
-    pub fn build(mut self) -> Result<Plan<T>, Error> {
+    pub fn build(self) -> Result<Plan<T>, Error> {
+        T::plan(self)
+    }
+
+    pub(crate) fn make(mut self) -> Result<Plan<T>, Error> {
         let graph = self.graph;
         graph.check()?;
         if self.loss.is_none() && self.outputs.is_empty() {
@@ -1073,7 +1077,7 @@ impl Resident {
 /// time (Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020). Returns the end.
 fn place_storages(storages: &mut [Storage], start: usize, alignment: usize, share: bool) -> usize {
     let mut order: Vec<usize> = (0..storages.len()).collect();
-    order.sort_by_key(|&s| (core::cmp::Reverse(storages[s].bytes), storages[s].from));
+    order.sort_unstable_by_key(|&s| (core::cmp::Reverse(storages[s].bytes), storages[s].from, s));
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut end = start;
     for &s in &order {
