@@ -113,8 +113,9 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
                         exponentials[..columns].iter_mut().for_each(|x| *x = *x / sum);
                         &exponentials
                     }
-                    Goal::CrossEntropy { scale, .. } => {
-                        let share = T::Vector::splat(simd, scale.unwrap_or(T::zero())) / sum;
+                    Goal::CrossEntropy { scale: None, .. } => &exponentials,
+                    Goal::CrossEntropy { scale: Some(scale), .. } => {
+                        let share = T::Vector::splat(simd, scale) / sum;
                         exponentials[..columns].iter_mut().for_each(|x| *x = *x * share);
                         &exponentials
                     }
