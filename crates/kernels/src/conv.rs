@@ -942,7 +942,7 @@ fn correlate<T: Element>(
                 x,
                 weight,
                 bias,
-                activation,
+                activation: if activation == Activation::Relu { activation } else { Activation::Identity },
                 y,
                 image,
                 accumulate,
@@ -950,9 +950,7 @@ fn correlate<T: Element>(
             },
         );
     });
-    if depthwise {
-        apply_long(cx, activation, y);
-    }
+    apply_long(cx, activation, y);
 }
 
 /// The images of one task.
@@ -998,7 +996,7 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
                 rows: 0..rows,
                 columns: 0..pixels,
             };
-            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer, &mut []);
+            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer);
         }
     }
 }
@@ -1186,14 +1184,7 @@ impl<T: Element> SimdOp for WeightGradient<'_, '_, T> {
                     rows: 0..rows,
                     columns: 0..taps,
                 };
-                multiply(
-                    simd,
-                    &product,
-                    &PixelsByTaps { window, planes },
-                    panel_depth(pixels),
-                    buffer,
-                    &mut [],
-                );
+                multiply(simd, &product, &PixelsByTaps { window, planes }, panel_depth(pixels), buffer);
             }
         }
     }
