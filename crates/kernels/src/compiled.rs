@@ -10,9 +10,11 @@ use crate::{conv, dropout, gemm, pool, reduce, softmax, strided};
 use bantam_core::Context;
 
 /// Number types for which the kernel `O` is compiled in this crate.
-pub trait Compiled<O: SimdOp> {
+pub trait Compiled<O> {
     /// As [`run`].
-    fn run(cx: &Context<'_>, op: O) -> O::Output;
+    fn run(cx: &Context<'_>, op: O) -> O::Output
+    where
+        O: SimdOp;
 }
 
 macro_rules! compiled {
@@ -46,7 +48,8 @@ macro_rules! compiled {
 }
 
 compiled! {
-    gemm::Block<'a, 'b, T>,
+    gemm::CopyRows<T>, gemm::tile::PanelColumns<T>, gemm::tile::Tiles<T>, gemm::vector::RowTimesColumns<'a, 'b, T>,
+    gemm::vector::RowsTimesRows<T>,
     conv::Pack<'a, 'b, T>, conv::Direct<'a, 'b, T>, conv::Correlate<'a, 'b, T>, conv::DirectWeightGradient<'a, 'b, T>,
     conv::WeightGradient<'a, 'b, T>, conv::direct::Tile<'a, 'b, T>, conv::depthwise::Planes<'a, 'b, T>,
     conv::depthwise::Weights<'a, 'b, T>,

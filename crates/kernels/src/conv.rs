@@ -963,7 +963,7 @@ fn correlate<T: Element>(
                 x,
                 weight,
                 bias,
-                activation,
+                activation: if activation == Activation::Relu { activation } else { Activation::Identity },
                 y,
                 image,
                 accumulate,
@@ -971,9 +971,7 @@ fn correlate<T: Element>(
             },
         );
     });
-    if depthwise {
-        apply_long(cx, activation, y);
-    }
+    apply_long(cx, activation, y);
 }
 
 /// The images of one task.
@@ -1019,7 +1017,7 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
                 rows: 0..rows,
                 columns: 0..pixels,
             };
-            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer, &mut []);
+            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer);
         }
     }
 }
@@ -1209,14 +1207,7 @@ impl<T: Element> SimdOp for WeightGradient<'_, '_, T> {
                     rows: 0..rows,
                     columns: 0..taps,
                 };
-                multiply(
-                    simd,
-                    &product,
-                    &PixelsByTaps { window, planes },
-                    panel_depth(pixels),
-                    buffer,
-                    &mut [],
-                );
+                multiply(simd, &product, &PixelsByTaps { window, planes }, panel_depth(pixels), buffer);
             }
         }
     }

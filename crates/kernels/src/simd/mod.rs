@@ -125,7 +125,7 @@ pub trait Vector<T, S>:
         self.store(unsafe { &mut *to.cast::<[T; LANES]>() });
     }
 
-    /// Loads the elements whose bits are set in `lanes`; the other lanes are 0.
+    /// Loads the first elements, those whose bits are set in `lanes`; the other lanes are 0.
     ///
     /// # Safety
     /// 1. They can be read.
@@ -134,23 +134,23 @@ pub trait Vector<T, S>:
     where
         T: Real,
     {
-        // SAFETY: 1.
-        let lane = |i: usize| if lanes >> i & 1 == 1 { unsafe { *from.add(i) } } else { T::zero() };
-        Self::load(simd, &from_fn(lane))
+        let mut array = [T::zero(); LANES];
+        // SAFETY: 1., and there are at most as many lanes as the array has.
+        unsafe { copy_lanes(from, array.as_mut_ptr(), lanes) };
+        Self::load(simd, &array)
     }
 
-    /// Stores the lanes whose bits are set in `lanes`.
+    /// Stores the first lanes, those whose bits are set in `lanes`.
     ///
     /// # Safety
     /// 1. They can be written.
     #[inline(always)]
-    unsafe fn write_lanes(self, to: *mut T, lanes: u32) {
-        for (i, lane) in self.to_array().into_iter().enumerate() {
-            if lanes >> i & 1 == 1 {
-                // SAFETY: 1.
-                unsafe { *to.add(i) = lane };
-            }
-        }
+    unsafe fn write_lanes(self, to: *mut T, lanes: u32)
+    where
+        T: Real,
+    {
+        // SAFETY: 1., and there are at most as many lanes as the array has.
+        unsafe { copy_lanes(self.to_array().as_ptr(), to, lanes) };
     }
 
     /// All lanes the same.
@@ -290,6 +290,18 @@ pub trait Vector<T, S>:
         let l = self.to_array();
         let quad = [join(l[0], l[4]), join(l[1], l[5]), join(l[2], l[6]), join(l[3], l[7])];
         join(join(quad[0], quad[2]), join(quad[1], quad[3]))
+    }
+}
+
+/// Copies the first elements, as many as there are bits in `lanes`. A function of its own, because tiles call it for each row.
+///
+/// # Safety
+/// They can be read and written.
+#[inline(never)]
+unsafe fn copy_lanes<T: Real>(from: *const T, to: *mut T, lanes: u32) {
+    for i in 0..lanes.trailing_ones() as usize {
+        // SAFETY: the caller's.
+        unsafe { *to.add(i) = *from.add(i) };
     }
 }
 
