@@ -8,6 +8,7 @@
 
 pub mod depthwise;
 pub mod direct;
+mod plain;
 
 use crate::elementwise::{Span, functions, map};
 use crate::gemm::{
@@ -15,7 +16,7 @@ use crate::gemm::{
 };
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use bantam_core::Context;
 use core::fmt;
 use core::ops::Range;
@@ -663,6 +664,9 @@ pub fn conv2d_forward<T: Element>(
     require(
         scratch.len() >= conv2d_forward_scratch(shape) && bias.is_none_or(|b| b.len() == shape.channels_out),
     );
+    if is_plain(cx) {
+        return plain::forward(cx, shape, x, weight, bias, activation, y, scratch);
+    }
     let window = shape.input_window();
     if shape.forward_method() != ConvMethod::Direct {
         return correlate(cx, shape, &window, x, weight, bias, activation, y, false, scratch);
@@ -739,6 +743,9 @@ pub fn conv2d_backward_input<T: Element>(
         dx.len() == shape.input_len() && weight.len() == shape.weight_len() && dy.len() == shape.output_len(),
     );
     require(scratch.len() >= conv2d_backward_input_scratch(shape));
+    if is_plain(cx) {
+        return plain::backward_input(shape, dy, weight, dx, accumulate, scratch);
+    }
     let (taps, inputs, outputs) = (shape.taps(), shape.in_group(), shape.out_group());
     if shape.backward_input_method() != ConvMethod::Direct {
         let (turned, scratch) = scratch.split_at_mut(shape.weight_len());
@@ -1065,9 +1072,6 @@ pub fn conv2d_backward_weight<T: Element>(
 ) {
     require(x.len() == shape.input_len() && dw.len() == shape.weight_len() && dy.len() == shape.output_len());
     require(scratch.len() >= conv2d_backward_weight_scratch(shape));
-    let (window, pieces, sums_len) = (shape.input_window(), shape.pieces(), shape.sums_len());
-    let (sums, scratch) = scratch.split_at_mut(pieces * sums_len);
-    let len = shape.weight_task_scratch();
     if dw.is_empty() {
         return;
     }
@@ -1077,6 +1081,12 @@ pub fn conv2d_backward_weight<T: Element>(
         }
         return;
     }
+    if is_plain(cx) {
+        return plain::backward_weight(shape, x, dy, dw, accumulate, scratch);
+    }
+    let (window, pieces, sums_len) = (shape.input_window(), shape.pieces(), shape.sums_len());
+    let (sums, scratch) = scratch.split_at_mut(pieces * sums_len);
+    let len = shape.weight_task_scratch();
     let tasks = Parts::new(scratch);
     for_each_chunk(cx, sums, sums_len, |piece, sum| {
         // SAFETY: each piece has its own scratch.
