@@ -1077,7 +1077,7 @@ impl Resident {
 /// time (Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020). Returns the end.
 fn place_storages(storages: &mut [Storage], start: usize, alignment: usize, share: bool) -> usize {
     let mut order: Vec<usize> = (0..storages.len()).collect();
-    order.sort_unstable_by_key(|&s| (core::cmp::Reverse(storages[s].bytes), storages[s].from, s));
+    order.sort_by_key(|&s| (core::cmp::Reverse(storages[s].bytes), storages[s].from));
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut end = start;
     for &s in &order {
