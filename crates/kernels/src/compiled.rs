@@ -5,6 +5,7 @@
 //! once, in this crate, while the next crate compiles its own. `f64`, which checks gradients and rarely trains, is left to
 //! its user in optimised builds.
 
+use crate::elementwise::{MapOp, functions};
 use crate::simd::{SimdOp, run};
 use crate::{conv, dropout, gemm, pool, reduce, softmax, strided};
 use bantam_core::Context;
@@ -49,7 +50,7 @@ macro_rules! compiled {
 
 compiled! {
     gemm::CopyRows<T>, gemm::tile::PanelColumns<T>, gemm::tile::Tiles<T>, gemm::vector::RowTimesColumns<'a, 'b, T>,
-    gemm::vector::RowsTimesRows<T>,
+    gemm::vector::RowsTimesRows<T>, MapOp<'a, T, functions::Tanh>, MapOp<'a, T, functions::Sigmoid>,
     conv::Pack<'a, 'b, T>, conv::Direct<'a, 'b, T>, conv::Correlate<'a, 'b, T>, conv::DirectWeightGradient<'a, 'b, T>,
     conv::WeightGradient<'a, 'b, T>, conv::direct::Tile<'a, 'b, T>, conv::depthwise::Planes<'a, 'b, T>,
     conv::depthwise::Weights<'a, 'b, T>,

@@ -71,9 +71,10 @@ pub fn map<T: Element, F: MapFn<T>>(cx: &Context<'_>, f: F, span: Span<'_, T>) {
     span.for_each_chunk(cx, GRAIN, |_, span| run(cx, MapOp { f, span }));
 }
 
-struct MapOp<'a, T, F> {
-    f: F,
-    span: Span<'a, T>,
+/// A map on the calling thread.
+pub struct MapOp<'a, T, F> {
+    pub(crate) f: F,
+    pub(crate) span: Span<'a, T>,
 }
 
 impl<T: Element, F: MapFn<T>> SimdOp for MapOp<'_, T, F> {

@@ -12,12 +12,12 @@
 pub mod tile;
 pub mod vector;
 
-use crate::elementwise::{Span, functions, map};
+use crate::elementwise::{MapOp, Span, functions};
 use crate::parallel::{Parts, for_each_task};
 use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::strided::Transpose;
 use crate::{plain, require};
-use bantam_core::{Context, Inline};
+use bantam_core::Context;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 pub(crate) use tile::is_wide;
@@ -489,14 +489,14 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
     }
     // What is too long for the end of every tile.
     if matches!(product.activation, Activation::Sigmoid | Activation::Tanh) {
-        let cx = Context { executor: &Inline, ..*cx };
         for row in product.rows.clone() {
             let start = product.c.wrapping_add(row * product.c_stride + product.columns.start);
             // SAFETY: the block of C is this product's alone.
-            let row = unsafe { core::slice::from_raw_parts_mut(start, product.columns.len()) };
+            let span =
+                Span::InPlace(unsafe { core::slice::from_raw_parts_mut(start, product.columns.len()) });
             match product.activation {
-                Activation::Tanh => map(&cx, functions::Tanh, Span::InPlace(row)),
-                _ => map(&cx, functions::Sigmoid, Span::InPlace(row)),
+                Activation::Tanh => T::run(cx, MapOp { f: functions::Tanh, span }),
+                _ => T::run(cx, MapOp { f: functions::Sigmoid, span }),
             }
         }
     }
