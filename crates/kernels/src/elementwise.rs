@@ -311,14 +311,14 @@ impl<T: Element, F: ZipFn<T>> ZipLines<T> for F {
     }
 }
 
-/// A line of the output and what it is computed from: [`Line`]s that can be read as far as it is long. Only this module
-/// makes one.
+/// Lines of the output, one after the other, and what they are computed from: [`Line`]s that can be read as far as they are
+/// long. Only this module makes one.
 #[derive(Debug)]
 pub struct ZipLine<T> {
-    a: Line<T>,
-    b: Line<T>,
+    operands: [Line<T>; 2],
     out: *mut T,
     len: usize,
+    count: usize,
 }
 
 struct LineOp<T, F> {
@@ -332,10 +332,17 @@ impl<T: Element, F: ZipFn<T>> SimdOp for LineOp<T, F> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let ZipLine { a, b, out, len } = self.line;
-        // SAFETY: 1. `Line::new` gave what can be read for `len` elements, or for eight with a step of 0. 2. An operand
-        // is the output itself, or a slice or buffer apart from it.
-        unsafe { zip_line(simd, self.f, [a.start, b.start], [a.step, b.step], out, len) };
+        let ZipLine { operands, out, len, count } = self.line;
+        let mut buffers = [[T::zero(); LANES]; 2];
+        for i in 0..count {
+            let [a, b] = &mut buffers;
+            // SAFETY: 1. `Line::new` gave what can be read for `len` elements of each line, or for one with a step of 0,
+            // which is repeated here. 2. An operand is the output itself, or a slice or buffer apart from it.
+            unsafe {
+                let starts = [operands[0].start(i, a), operands[1].start(i, b)];
+                zip_line(simd, self.f, starts, [operands[0].step, operands[1].step], out.add(i * len), len);
+            }
+        }
     }
 }
 
@@ -412,11 +419,13 @@ impl Walk {
 /// Elements of a strided operand that are collected at a time.
 const COLLECTED: usize = 8 * LANES;
 
-/// One operand along the innermost axis, as [`zip_line`] takes it.
+/// One operand along the innermost axis, as [`zip_line`] takes it, but that a single element is not repeated yet.
 #[derive(Debug)]
 struct Line<T> {
     start: *const T,
     step: usize,
+    /// The distance to the next line.
+    next: usize,
 }
 
 impl<T: Element> Line<T> {
@@ -426,28 +435,42 @@ impl<T: Element> Line<T> {
     fn new(
         arg: Arg<'_, T>,
         offset: usize,
-        stride: usize,
+        [next, stride]: [usize; 2],
         out: *const T,
         len: usize,
         buffer: &mut [T; COLLECTED],
     ) -> Self {
         let x = match arg {
-            Arg::Out => return Line { start: out, step: LANES },
+            Arg::Out => return Line { start: out, step: LANES, next },
             Arg::In(x, _) => &x[offset..],
         };
+        // Of the other lines, `zip_by` has checked that they lie in the slice.
+        require(x.len() >= if stride == 0 { 1 } else { (len - 1) * stride + 1 });
         match stride {
-            1 => Line { start: x[..len].as_ptr(), step: LANES },
-            0 => {
-                buffer[..LANES].fill(x[0]);
-                Line { start: buffer.as_ptr(), step: 0 }
-            }
+            1 => Line { start: x.as_ptr(), step: LANES, next },
+            0 => Line { start: x.as_ptr(), step: 0, next },
             _ => {
                 for (to, from) in buffer[..len].iter_mut().zip(x.iter().step_by(stride)) {
                     *to = *from;
                 }
-                Line { start: buffer.as_ptr(), step: LANES }
+                Line { start: buffer.as_ptr(), step: LANES, next }
             }
         }
+    }
+
+    /// Where line `i` starts, or `buffer` filled with its only element.
+    ///
+    /// # Safety
+    /// 1. There is such a line.
+    #[inline(always)]
+    unsafe fn start(&self, i: usize, buffer: &mut [T; LANES]) -> *const T {
+        let start = self.start.wrapping_add(i * self.next);
+        if self.step == 0 {
+            // SAFETY: 1.
+            buffer.fill(unsafe { *start });
+            return buffer.as_ptr();
+        }
+        start
     }
 }
 
@@ -462,23 +485,34 @@ impl Walk {
         mut out: &mut [T],
     ) {
         let last = self.rank - 1;
-        let most = if [self.a[last], self.b[last]].iter().any(|&stride| stride > 1) {
-            COLLECTED
-        } else {
-            usize::MAX
-        };
+        let collects = [self.a[last], self.b[last]].iter().any(|&stride| stride > 1);
+        let most = if collects { COLLECTED } else { usize::MAX };
+        // The distance between lines, and between elements.
+        let steps = |strides: &[usize]| [if last > 0 { strides[last - 1] } else { 0 }, strides[last]];
         let mut at = self.coordinates(start);
         let mut buffers = [[T::zero(); COLLECTED]; 2];
         while !out.is_empty() {
             let len = out.len().min(self.dims[last] - at[last]).min(most);
-            let (line, next) = out.split_at_mut(len);
+            // Whole lines that lie where they are read from are handed over together, as far as one axis goes: short ones
+            // would be outweighed by the calls.
+            let count = if last > 0 && len == self.dims[last] && !collects {
+                (self.dims[last - 1] - at[last - 1]).min(out.len() / len)
+            } else {
+                1
+            };
+            let (lines, next) = out.split_at_mut(count * len);
             let [a_offset, b_offset] = self.offsets(&at);
-            let line = line.as_mut_ptr();
+            let lines = lines.as_mut_ptr();
             let [a_buffer, b_buffer] = &mut buffers;
-            let a = Line::new(a, a_offset, self.a[last], line, len, a_buffer);
-            let b = Line::new(b, b_offset, self.b[last], line, len, b_buffer);
-            f.line(cx, ZipLine { a, b, out: line, len });
+            let operands = [
+                Line::new(a, a_offset, steps(&self.a), lines, len, a_buffer),
+                Line::new(b, b_offset, steps(&self.b), lines, len, b_buffer),
+            ];
+            f.line(cx, ZipLine { operands, out: lines, len, count });
             out = next;
+            if last > 0 {
+                at[last - 1] += count - 1;
+            }
             self.advance(&mut at, len);
         }
     }
