@@ -242,5 +242,22 @@ pub fn optimizers(cx: Context<'static>) -> Vec<Row> {
             step += 1;
         })
     };
-    optimizers.into_iter().enumerate().map(row).collect()
+    // What passes over as much memory reach that do next to nothing with it: reading is slower than writing.
+    let (adds, reads) = (Rc::clone(&buffers), Rc::clone(&buffers));
+    let passes = [
+        Row::new(
+            "y + x in place of y: two reads, one write",
+            Work::Bytes(12.0 * PARAMETERS as f64),
+            move || {
+                let (turn, y, x, _) = &mut *adds.borrow_mut();
+                *turn = usize::MAX;
+                axpy(&cx, 1e-9, x, y);
+            },
+        ),
+        Row::new("sums of x and y: two reads", Work::Bytes(8.0 * PARAMETERS as f64), move || {
+            let (_, y, x, _) = &*reads.borrow();
+            black_box(dot(&cx, x, y));
+        }),
+    ];
+    passes.into_iter().chain(optimizers.into_iter().enumerate().map(row)).collect()
 }

@@ -59,6 +59,9 @@ impl StatePrecision {
     }
 }
 
+/// The elements of state of a whole block.
+const RECORD: usize = block_len(BLOCK);
+
 /// The elements of state of a block: two scales, the codes of m, the codes of v.
 const fn block_len(len: usize) -> usize {
     if len == 0 { 0 } else { 2 + 2 * len.div_ceil(CODES) }
@@ -113,7 +116,9 @@ impl<T: Element> Rule<T, 1> for Halves<T> {
             words[i] = stored[i].to_word();
             m[i] = number(words[i] & 0xffff_0000);
             v[i] = number(words[i] << 16);
-            dither[i] = scramble(words[i] ^ self.key ^ bits(gradient[i]).rotate_left(13));
+            // The key alone makes the coin fair, step by step; the numbers' bits make neighbours' coins different. Of its
+            // halves that of v meets m and that of m meets v.
+            dither[i] = words[i] ^ self.key ^ bits(gradient[i]) << 13;
         }
         let [m, v] = [m, v].map(|x| T::Vector::<S>::load(simd, &x));
         let (update, [m, v]) = self.moments.next(simd, g, [m, v]);
@@ -194,72 +199,114 @@ struct BlockWalk<'a, T, X, const M: usize, const SUMS: bool> {
 impl<T: Element, X: Step<T, M, 2>, const M: usize, const SUMS: bool> SimdOp for BlockWalk<'_, T, X, M, SUMS> {
     type Output = [f64; M];
 
-    // Vectors and arrays of eight in plain loops, each of which becomes a few vector instructions.
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> [f64; M] {
-        let BlockWalk { key, first, slices, state, step } = self;
-        let len = slices[0].len();
+        let BlockWalk { key, first, mut slices, state, step } = self;
+        let total = slices[0].len();
         let mut sums = [S::F64::splat(simd, 0.0); M];
-        for (at, record) in state.chunks_mut(block_len(BLOCK)).enumerate() {
+        // The last block is filled up, so that there is one kind of them.
+        let (mut values, mut copy) = ([[T::zero(); BLOCK]; M], [T::zero(); RECORD]);
+        for (at, record) in state.chunks_mut(RECORD).enumerate() {
             let start = at * BLOCK;
-            let block_len = BLOCK.min(len - start);
-            let Some((scales, codes)) = record.split_first_chunk_mut::<2>() else { break };
-            let words = codes.len() / 2;
-            let (codes_m, codes_v) = codes.split_at_mut(words);
-            let mut numbers = [[[T::zero(); LANES]; 2]; GROUPS];
-            let mut most = [T::Vector::<S>::splat(simd, T::zero()); 2];
-            for (group, [numbers_m, numbers_v]) in (0..GROUPS).zip(&mut numbers) {
-                let from = start + group * LANES;
-                let lanes = block_len.saturating_sub(group * LANES).min(LANES);
-                if lanes == 0 {
-                    break;
+            let len = BLOCK.min(total - start);
+            let key = scramble(key ^ (first + at) as u32);
+            let parts = slices.each_mut().map(|slice| &mut slice[start..start + len]);
+            let words = len.div_ceil(CODES);
+            if len < BLOCK {
+                for (value, part) in values.iter_mut().zip(&parts) {
+                    value[..len].copy_from_slice(part);
                 }
-                let (mut m, mut v) = ([T::zero(); LANES], [T::zero(); LANES]);
-                let (group_m, group_v) = (group_codes(codes_m, group), group_codes(codes_v, group));
-                for lane in 0..LANES {
-                    // The sign's bit goes where an `f32` has it.
-                    m[lane] = decode(group_m[lane] & 127, BASES[0], (group_m[lane] & 128) << 24, scales[0]);
-                    v[lane] = decode(group_v[lane], BASES[1], 0, scales[1]);
-                }
-                let moments = [m, v].map(|x| T::Vector::<S>::load(simd, &x));
-                let mut values = [T::Vector::<S>::splat(simd, T::zero()); M];
-                for i in 0..M {
-                    values[i] = T::Vector::<S>::load_partial(simd, &slices[i][from..from + lanes], T::zero());
-                }
-                let (values, moments) = step.next(simd, values, moments);
-                values[0].store_partial(&mut slices[0][from..from + lanes]);
-                if SUMS {
-                    for i in 0..M {
-                        let mut real = [T::zero(); LANES];
-                        values[i].store_partial(&mut real[..lanes]);
-                        let wide = T::widen(simd, T::Vector::<S>::load(simd, &real));
-                        sums[i] = sums[i] + wide * wide;
-                    }
-                }
-                for (i, numbers) in [numbers_m, numbers_v].into_iter().enumerate() {
-                    moments[i].store(numbers);
-                    // Not `most.max(…)`: NaN counts for nothing.
-                    most[i] = moments[i].abs().max(most[i]);
+                copy[..2 + words].copy_from_slice(&record[..2 + words]);
+                copy[2 + BLOCK / CODES..][..words].copy_from_slice(&record[2 + words..]);
+            }
+            let mut filled = values.each_mut();
+            let mut whole = &mut copy;
+            for (filled, part) in filled.iter_mut().zip(parts) {
+                if let Some(part) = part.first_chunk_mut() {
+                    *filled = part;
                 }
             }
-            *scales = most.map(|most| most.tree(|a, b| if a > b { a } else { b }));
-            let inverses = scales.map(inverse);
-            let key = scramble(key ^ (first + at) as u32);
-            for (group, [numbers_m, numbers_v]) in (0..words.div_ceil(2)).zip(&numbers) {
-                let (mut bytes_m, mut bytes_v) = ([0_u8; LANES], [0_u8; LANES]);
-                for lane in 0..LANES {
-                    let dither = scramble(key ^ (group * LANES + lane) as u32);
-                    let (m, v) = (numbers_m[lane], numbers_v[lane]);
-                    let code = encode(share(m.abs(), inverses[0]), BASES[0], 127, dither);
-                    bytes_m[lane] = (code | if m < T::zero() { 128 } else { 0 }) as u8;
-                    let code = encode(share(v, inverses[1]), BASES[1], 255, dither.rotate_left(16));
-                    bytes_v[lane] = if v > T::zero() { code.max(1) } else { code } as u8;
-                }
-                set_bytes(codes_m, group, bytes_m);
-                set_bytes(codes_v, group, bytes_v);
+            if let Some(record) = record.first_chunk_mut() {
+                whole = record;
+            }
+            Self::block(simd, step, key, &mut filled, whole, len, &mut sums);
+            if len < BLOCK {
+                slices[0][start..].copy_from_slice(&values[0][..len]);
+                record[..2 + words].copy_from_slice(&copy[..2 + words]);
+                record[2 + words..].copy_from_slice(&copy[2 + BLOCK / CODES..][..words]);
             }
         }
         sums.map(|sum| sum.tree(|a, b| a + b))
+    }
+}
+
+impl<T: Element, X: Step<T, M, 2>, const M: usize, const SUMS: bool> BlockWalk<'_, T, X, M, SUMS> {
+    /// One block, of which the first `len` elements exist and the others are 0. Vectors, and arrays of eight in plain loops, each
+    /// of which becomes a few vector instructions.
+    #[inline(always)]
+    fn block<S: Simd>(
+        simd: S,
+        step: X,
+        key: u32,
+        slices: &mut [&mut [T; BLOCK]; M],
+        record: &mut [T; RECORD],
+        len: usize,
+        sums: &mut [S::F64; M],
+    ) {
+        let [scale_m, scale_v, codes @ ..] = record;
+        let (codes_m, codes_v) = codes.as_chunks_mut::<2>().0.split_at_mut(GROUPS);
+        let mut numbers = [[[T::zero(); LANES]; GROUPS]; 2];
+        let mut most = [T::Vector::<S>::splat(simd, T::zero()); 2];
+        for group in 0..GROUPS {
+            let (mut m, mut v) = ([T::zero(); LANES], [T::zero(); LANES]);
+            let (bytes_m, bytes_v) = (bytes(&codes_m[group]), bytes(&codes_v[group]));
+            for lane in 0..LANES {
+                let (code_m, code_v) = (u32::from(bytes_m[lane]), u32::from(bytes_v[lane]));
+                // The sign's bit goes where an `f32` has it.
+                m[lane] = decode(code_m & 127, BASES[0], (code_m & 128) << 24, *scale_m);
+                v[lane] = decode(code_v, BASES[1], 0, *scale_v);
+            }
+            let moments = [m, v].map(|x| T::Vector::<S>::load(simd, &x));
+            let mut values = [T::Vector::<S>::splat(simd, T::zero()); M];
+            for i in 0..M {
+                values[i] = T::Vector::<S>::load(simd, &slices[i].as_chunks().0[group]);
+            }
+            let (values, moments) = step.next(simd, values, moments);
+            values[0].store(&mut slices[0].as_chunks_mut().0[group]);
+            if SUMS {
+                for i in 0..M {
+                    let mut real = values[i].to_array();
+                    for (lane, real) in real.iter_mut().enumerate() {
+                        if group * LANES + lane >= len {
+                            *real = T::zero();
+                        }
+                    }
+                    let wide = T::widen(simd, T::Vector::<S>::load(simd, &real));
+                    sums[i] = sums[i] + wide * wide;
+                }
+            }
+            for i in 0..2 {
+                moments[i].store(&mut numbers[i][group]);
+                // Not `most.max(…)`: NaN counts for nothing.
+                most[i] = moments[i].abs().max(most[i]);
+            }
+        }
+        [*scale_m, *scale_v] = most.map(|most| most.tree(|a, b| if a > b { a } else { b }));
+        let inverses = [inverse(*scale_m), inverse(*scale_v)];
+        let [numbers_m, numbers_v] = &numbers;
+        for group in 0..GROUPS {
+            let (mut bytes_m, mut bytes_v) = ([0_u8; LANES], [0_u8; LANES]);
+            for lane in 0..LANES {
+                let dither = scramble(key ^ (group * LANES + lane) as u32);
+                let (m, v) = (numbers_m[group][lane], numbers_v[group][lane]);
+                let code = encode(share(m.abs(), inverses[0]), BASES[0], 127, dither);
+                bytes_m[lane] = (code | if m < T::zero() { 128 } else { 0 }) as u8;
+                let code = encode(share(v, inverses[1]), BASES[1], 255, dither << 16);
+                bytes_v[lane] = if v > T::zero() { code.max(1) } else { code } as u8;
+            }
+            codes_m[group] = words(bytes_m);
+            codes_v[group] = words(bytes_v);
+        }
     }
 }
 
@@ -270,25 +317,17 @@ fn decode<T: Element>(code: u32, base: u32, sign: u32, scale: T) -> T {
     if code == 0 { T::zero() } else { number }
 }
 
-/// The codes of a group of eight, four to a word; zeros beyond the end.
+/// The codes of a group of eight, four to a word.
 #[inline(always)]
-fn group_codes<T: Element>(codes: &[T], group: usize) -> [u32; LANES] {
-    let word = |index: usize| codes.get(index).map_or(0, |word| word.to_word());
-    let [low, high] = [word(2 * group), word(2 * group + 1)];
-    let mut lanes = [low, low, low, low, high, high, high, high];
-    for (lane, code) in lanes.iter_mut().enumerate() {
-        *code = *code >> (8 * (lane % CODES)) & 255;
-    }
-    lanes
+fn bytes<T: Element>([low, high]: &[T; 2]) -> [u8; LANES] {
+    (u64::from(high.to_word()) << 32 | u64::from(low.to_word())).to_le_bytes()
 }
 
-/// Writes the codes of a group of eight, as far as there is room.
+/// The words of a group of eight codes.
 #[inline(always)]
-fn set_bytes<T: Element>(codes: &mut [T], group: usize, bytes: [u8; LANES]) {
+fn words<T: Element>(bytes: [u8; LANES]) -> [T; 2] {
     let pair = u64::from_le_bytes(bytes);
-    for (word, value) in codes.iter_mut().skip(2 * group).zip([pair as u32, (pair >> 32) as u32]) {
-        *word = T::from_word(value);
-    }
+    [pair as u32, (pair >> 32) as u32].map(T::from_word)
 }
 
 /// What the numbers of a block are multiplied with to lie between 0 and 1; 0 where there is no such number, which makes
