@@ -631,7 +631,7 @@ mod tests {
     fn every_key_can_be_set_and_comes_back() {
         let settings = from_file(ALL).unwrap();
         let keys = Options::keys();
-        assert_eq!(keys.len(), 22);
+        assert_eq!(keys.len(), 23);
         for key in &keys {
             assert!(
                 ALL.lines().any(|line| line.trim().starts_with(&format!("{key} ="))),
