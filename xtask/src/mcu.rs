@@ -134,6 +134,9 @@ pub(crate) fn run(
         });
     }
     stages.run("train from C", || from_c(workspace));
+    if !short && only.is_empty() {
+        stages.run("power cuts at random instants", || power_cuts(workspace));
+    }
     stages.run("flash stays as small as it was", || sizes(workspace, &rows));
     stages.run("memory is what was promised", || promises(&rows));
     stages.run("the same bits on every machine", || {
@@ -243,6 +246,19 @@ fn from_c(workspace: &Workspace) -> Outcome {
     match output(&mut emulate(machine, &program)) {
         Ok(said) if said.contains("trained from C") => Outcome::Ok,
         Ok(said) => Outcome::Failed(format!("it said: {said}")),
+        Err(outcome) => outcome,
+    }
+}
+
+/// Kills a program that keeps checkpoints in flash, on the machine whose flash is a file.
+fn power_cuts(workspace: &Workspace) -> Outcome {
+    let Some(machine) = MACHINES.iter().find(|machine| machine.emulator == "qemu-system-riscv32") else {
+        return Outcome::Failed("no such machine".to_owned());
+    };
+    let program =
+        Program { name: "power_cuts", features: "", ram: 0, stack: 0, everywhere: false, short: true };
+    match build(workspace, machine, &program) {
+        Ok(image) => crate::power::cuts(machine.emulator, &image, &image.with_extension("flash")),
         Err(outcome) => outcome,
     }
 }
