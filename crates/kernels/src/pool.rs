@@ -4,7 +4,7 @@ use crate::conv::out_len;
 use crate::gemm::{load, store};
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use bantam_core::Context;
 use core::ops::Range;
 
@@ -105,12 +105,12 @@ pub fn max_pool_argmax<T: Element>(cx: &Context<'_>, shape: &PoolShape, x: &[T],
         if is_plain(cx) {
             return shape.argmax_one_by_one(x, index);
         }
-        run(cx, Argmax { shape, x, index });
+        T::run(cx, Argmax { shape, x, index });
     });
 }
 
 /// Whole planes of one task.
-struct Argmax<'a, 'b, T> {
+pub struct Argmax<'a, 'b, T> {
     shape: &'a PoolShape,
     x: &'a [T],
     index: &'b mut [u8],
@@ -354,7 +354,7 @@ impl<T: Element> QuadFn<T> for QuadScatter<'_, '_, T> {
 }
 
 /// [`max_pool_select`] over quads.
-struct Select<'a, 'b, T> {
+pub struct Select<'a, 'b, T> {
     quads: Quads,
     x: &'a [T],
     index: &'a [u8],
@@ -373,7 +373,7 @@ impl<T: Element> SimdOp for Select<'_, '_, T> {
 }
 
 /// [`max_pool_scatter`] over quads.
-struct Scatter<'a, 'b, T> {
+pub struct Scatter<'a, 'b, T> {
     quads: Quads,
     dy: &'a [T],
     index: &'a [u8],
@@ -529,7 +529,7 @@ pub fn max_pool_select<T: Element>(cx: &Context<'_>, shape: &PoolShape, x: &[T],
         if let Some(quads) = shape.quads().filter(|_| !is_plain(cx)) {
             let index = &index[task * planes * out_plane..][..y.len()];
             let x = &x[task * planes * plane..][..y.len() / out_plane * plane];
-            return run(cx, Select { quads, x, index, y });
+            return T::run(cx, Select { quads, x, index, y });
         }
         y.fill(T::zero());
         for (i, y) in y.chunks_exact_mut(out_plane).enumerate() {
@@ -560,7 +560,7 @@ pub fn max_pool_scatter<T: Element>(
             if is_plain(cx) {
                 return quads.scatter_one_by_one(dy, index, dx, accumulate);
             }
-            return run(cx, Scatter { quads, dy, index, dx, accumulate });
+            return T::run(cx, Scatter { quads, dy, index, dx, accumulate });
         }
         if !accumulate {
             dx.fill(T::zero());

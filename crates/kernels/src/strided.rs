@@ -1,10 +1,9 @@
 //! Moving data: strided copies and their transposes, rows by index, fill, copy and axpy.
 
 use crate::elementwise::Span;
-use crate::gemm::{load, store};
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch};
 use bantam_core::{Context, MAX_RANK};
 use core::ops::Range;
 
@@ -182,7 +181,7 @@ fn transpose<T: Element>(cx: &Context<'_>, walk: Walk<'_>, axis: usize, x: &[T],
         // SAFETY: the rows of this line of the plane, from the first one's start to the last one's end, hold rows of other
         // planes between them, so only pointers are made of them until a row is written.
         let out = unsafe { parts.pointer().add(to) };
-        run(
+        T::run(
             cx,
             Transpose {
                 x: &x[from..],
@@ -200,13 +199,14 @@ fn transpose<T: Element>(cx: &Context<'_>, walk: Walk<'_>, axis: usize, x: &[T],
 const SIDE: usize = 2 * LANES;
 
 /// `count` rows of `len` elements, `step` apart: row i is `x[i]`, `x[i + stride]`, …
-struct Transpose<'a, T> {
-    x: &'a [T],
-    stride: usize,
-    count: usize,
-    len: usize,
-    out: *mut T,
-    step: usize,
+pub struct Transpose<'a, T> {
+    pub(crate) x: &'a [T],
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
+    pub(crate) len: usize,
+    /// Can be written, and is nobody else's.
+    pub(crate) out: *mut T,
+    pub(crate) step: usize,
 }
 
 impl<T: Element> SimdOp for Transpose<'_, T> {
@@ -215,20 +215,30 @@ impl<T: Element> SimdOp for Transpose<'_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let Transpose { x, stride, count, len, out, step } = self;
-        // SAFETY: rows of the output are this task's alone, and inside it: the caller says so.
-        let row = |i: usize, j: usize, len: usize| unsafe {
-            core::slice::from_raw_parts_mut(out.add(i * step + j), len)
-        };
+        require(len == 0 || count == 0 || (len - 1) * stride + count <= x.len());
         for j in (0..len).step_by(LANES) {
             let width = LANES.min(len - j);
+            // Beyond the last column the last one again.
+            let line = |column: usize| x.as_ptr().wrapping_add((j + column.min(width - 1)) * stride);
+            let lines: [*const T; LANES] = [0, 1, 2, 3, 4, 5, 6, 7].map(line);
             for i in (0..count).step_by(LANES) {
                 let height = LANES.min(count - i);
-                let mut square = [T::Vector::splat(simd, T::zero()); LANES];
-                for (column, line) in square.iter_mut().take(width).enumerate() {
-                    *line = load(simd, &x[(j + column) * stride + i..][..height]);
-                }
-                for (k, line) in T::Vector::transpose(simd, square).into_iter().take(height).enumerate() {
-                    store(line, row(i + k, j, width));
+                let to = out.wrapping_add(i * step + j);
+                if width == LANES && height == LANES {
+                    // SAFETY: `x` has eight elements of each line here, as was checked.
+                    let square =
+                        unsafe { T::Vector::read_transposed(simd, lines.map(|line| line.wrapping_add(i))) };
+                    for (k, row) in square.into_iter().enumerate() {
+                        // SAFETY: the caller's: there are rows up to `count`, of `len` elements.
+                        unsafe { row.write(to.wrapping_add(k * step)) };
+                    }
+                } else {
+                    for k in 0..height {
+                        for (column, line) in lines.iter().take(width).enumerate() {
+                            // SAFETY: as above, one element at a time.
+                            unsafe { *to.wrapping_add(k * step + column) = *line.wrapping_add(i + k) };
+                        }
+                    }
                 }
             }
         }

@@ -8,7 +8,7 @@
 use super::Window;
 use crate::gemm::{is_wide, load, store};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use bantam_core::Context;
 
 /// Rows of a tile.
@@ -58,7 +58,7 @@ impl Walk {
 }
 
 /// Adds to each of the six rows of `sums` the products of its elements of `x` with the rows of `packed`, in order.
-pub(super) struct Tile<'a, 'b, T> {
+pub struct Tile<'a, 'b, T> {
     pub(super) x: &'a [T],
     /// Where each row's walk begins.
     pub(super) at: [usize; ROWS],
@@ -100,7 +100,7 @@ impl<T: Element> SimdOp for Tile<'_, '_, T> {
 
 /// A tile at the level of `cx`: one function that all convolutions share.
 fn run_tile<T: Element>(cx: &Context<'_>, tile: Tile<'_, '_, T>) {
-    run(cx, tile);
+    T::run(cx, tile);
 }
 
 impl<T: Element> Tile<'_, '_, T> {

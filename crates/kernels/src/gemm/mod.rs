@@ -5,16 +5,23 @@
 //! order from the first-level cache. A is read where it lies, because a tile broadcasts its elements one at a time; only
 //! where steps in k are long strides is it copied too, and where rows of 2^n elements fall into a few sets of the cache,
 //! which costs a fifth of the speed and more.
+//!
+//! Only what has many operations per call is compiled for each instruction set: the tiles of a panel, and copies. What
+//! walks over blocks and panels is compiled once.
 
-mod vector;
-mod wide;
+pub mod tile;
+pub mod vector;
 
-use crate::elementwise::{functions, map_line};
+use crate::elementwise::{MapOp, Span, functions};
 use crate::parallel::{Parts, for_each_task};
-use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain, run};
+use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain};
+use crate::strided::Transpose;
 use crate::{plain, require};
 use bantam_core::Context;
+use core::mem::MaybeUninit;
 use core::ops::Range;
+pub(crate) use tile::is_wide;
+use tile::{PanelColumns, Start, Tiles};
 
 /// The shape of a product: A is m × k, B is k × n, C is m × n and row-major without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +72,8 @@ const PANEL_DEPTH: usize = 384;
 const BLOCK_ROWS: usize = 32 * TILE_ROWS;
 /// Rows of a block when there is one thread: with the depth of a panel, 384 KiB of A.
 const MOST_ROWS: usize = 256;
+/// Elements of a panel of B: 48 KiB of `f32`.
+const PANEL: usize = PANEL_DEPTH * 2 * TILE_COLUMNS;
 /// Elements in a cache line of 64 bytes, if they are `f32`.
 const LINE: usize = 16;
 /// Rows whose length is a multiple of this start in at most four sets of a usual first-level cache.
@@ -125,23 +134,13 @@ impl Gemm {
         self.k * self.a_strides[1] > SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
     }
 
-    /// Whether some columns of B have to be copied.
-    const fn copies_b(&self) -> bool {
-        self.m > TILE_ROWS && !(self.reads_b_in_place() && self.n.is_multiple_of(LANES))
-    }
-
-    /// The elements that a task copies at a time: of B, of A.
-    const fn copied(&self, blocks: &Blocks) -> [usize; 2] {
-        let depth = panel_depth(self.k);
-        let b = if self.copies_b() { depth * TILE_COLUMNS } else { 0 };
-        let row = if self.a_strides[1] == 1 { copied_row(depth) } else { depth };
-        let a = if self.copies_a() { row * blocks.rows } else { 0 };
-        [b, a]
+    /// The elements of A that a task copies at a time.
+    const fn copied_a(&self, blocks: &Blocks) -> usize {
+        if self.copies_a() { copied_row(panel_depth(self.k)) * blocks.rows } else { 0 }
     }
 
     const fn scratch(&self, blocks: &Blocks) -> usize {
-        let [b, a] = self.copied(blocks);
-        (b + a) * if blocks.sequential { 1 } else { blocks.row_blocks * blocks.column_blocks }
+        self.copied_a(blocks) * if blocks.sequential { 1 } else { blocks.row_blocks * blocks.column_blocks }
     }
 
     /// One more than the greatest index that is read with these strides.
@@ -229,7 +228,7 @@ pub fn gemm<T: Element>(
         return self::gemm(cx, &transposed, b, a, bias, activation, c, accumulate, scratch);
     }
     let blocks = if cx.executor.lanes() == 1 { gemm.sequential_blocks() } else { gemm.blocks() };
-    let [b_len, a_len] = if k == 0 { [0, 0] } else { gemm.copied(&blocks) };
+    let a_len = if k == 0 { 0 } else { gemm.copied_a(&blocks) };
     let (c, scratch) = (Parts::new(c), Parts::new(scratch));
     let compute = |task: usize| {
         let (row, column) =
@@ -246,14 +245,11 @@ pub fn gemm<T: Element>(
             rows: row..m.min(row + blocks.rows),
             columns: column..n.min(column + blocks.columns),
         };
-        let b =
-            Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place(), one_tile: m <= TILE_ROWS };
-        let len = b_len + a_len;
+        let b = Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place() };
         // One after the other, all use the same scratch.
-        let place = if blocks.sequential { 0 } else { task * len };
+        let place = if blocks.sequential { 0 } else { task * a_len };
         // SAFETY: each task has its own scratch, or a loop on this thread runs one at a time.
-        let (b_buffer, a_buffer) = unsafe { scratch.range(place, len) }.split_at_mut(b_len);
-        run(cx, Block { product, b, depth: panel_depth(k), b_buffer, a_buffer });
+        block(cx, &product, &b, unsafe { scratch.range(place, a_len) });
     };
     let tasks = blocks.row_blocks * blocks.column_blocks;
     if blocks.sequential { (0..tasks).for_each(compute) } else { for_each_task(cx, tasks, compute) }
@@ -275,6 +271,51 @@ pub(crate) struct Product<'a, T> {
     pub(crate) columns: Range<usize>,
 }
 
+impl<'a, T: Element> Product<'a, T> {
+    /// The tiles of all rows over one panel; `a` and its strides say where the first row is at the first depth.
+    fn tiles(
+        &self,
+        depths: &Range<usize>,
+        (a, a_strides): (*const T, [usize; 2]),
+        column: usize,
+        panel: Panel<T>,
+    ) -> Tiles<T> {
+        // Wrapping: there may be nothing to point at.
+        let c = self.c.wrapping_add(self.rows.start * self.c_stride + column);
+        let start = match self.bias {
+            _ if depths.start > 0 || self.accumulate => Start::Rows(c, self.c_stride),
+            Some(Bias::PerColumn(bias)) => Start::Rows(bias[column..].as_ptr(), 0),
+            Some(Bias::PerRow(bias)) => Start::Numbers(bias[self.rows.start..].as_ptr()),
+            None => Start::Zero,
+        };
+        let relu = depths.end == self.k && self.activation == Activation::Relu;
+        let floor = if relu { T::zero() } else { T::neg_infinity() };
+        let (rows, depth) = (self.rows.len(), depths.len());
+        Tiles { a, a_strides, panel, depth, start, floor, c, c_stride: self.c_stride, rows }
+    }
+
+    /// Where A's first row is at one of the depths.
+    fn a_in_place(&self, depth: usize) -> (*const T, [usize; 2]) {
+        let first = self.rows.start * self.a_strides[0] + depth * self.a_strides[1];
+        (self.a.as_ptr().wrapping_add(first), self.a_strides)
+    }
+
+    /// C += bias, if sums start from what C holds and a bias.
+    fn add_bias(&self) {
+        let Some(bias) = self.bias.filter(|_| self.accumulate) else { return };
+        for i in self.rows.clone() {
+            for j in self.columns.clone() {
+                // SAFETY: the block of C is this product's alone.
+                let c = unsafe { &mut *self.c.add(i * self.c_stride + j) };
+                *c += match bias {
+                    Bias::PerColumn(bias) => bias[j],
+                    Bias::PerRow(bias) => bias[i],
+                };
+            }
+        }
+    }
+}
+
 /// Where the elements of B come from.
 pub(crate) trait Source<T: Element> {
     /// The panel of B at these depths from `column` on, `most` columns wide or narrower. It either points into B or is
@@ -289,21 +330,20 @@ pub(crate) trait Source<T: Element> {
     ) -> Panel<T>;
 }
 
-/// Some columns of B at some depths: element (p, j) lies at `data + p * strides[0] + j * strides[1]`.
+/// Some columns of B at some depths: element (p, j) lies at `data + p * strides[0] + j`. Whole vectors of eight can be read
+/// at every depth.
 #[derive(Clone, Copy)]
 pub(crate) struct Panel<T> {
     pub(crate) data: *const T,
     pub(crate) strides: [usize; 2],
-    /// Columns that exist: 1 to 16 with whole vectors, else 1 to 8.
+    /// Columns that exist.
     pub(crate) width: usize,
-    /// Whether columns are neighbours and whole vectors of them can be read.
-    whole: bool,
 }
 
 impl<T: Element> Panel<T> {
     /// A panel that was copied to `buffer`, `width` columns in rows of whole vectors.
     pub(crate) fn copied(buffer: &[T], width: usize) -> Panel<T> {
-        Panel { data: buffer.as_ptr(), strides: [width.next_multiple_of(LANES), 1], width, whole: true }
+        Panel { data: buffer.as_ptr(), strides: [width.next_multiple_of(LANES), 1], width }
     }
 }
 
@@ -313,400 +353,211 @@ struct Strided<'a, T> {
     strides: [usize; 2],
     /// Whether whole vectors are read where they lie.
     in_place: bool,
-    /// Whether a panel is read only once, so that copying it is not worth it.
-    one_tile: bool,
 }
 
-impl<T: Element> Source<T> for Strided<'_, T> {
-    #[inline(always)]
-    fn panel<S: Simd>(
-        &self,
-        simd: S,
-        depths: &Range<usize>,
-        column: usize,
-        most: usize,
-        buffer: &mut [T],
-    ) -> Panel<T> {
-        let strides = self.strides;
-        // Wrapping, because there is nothing to point at if k is 0.
-        let data = self.b.as_ptr().wrapping_add(depths.start * strides[0] + column * strides[1]);
-        if self.in_place && most >= LANES {
-            return Panel { data, strides, width: most - most % LANES, whole: true };
-        }
-        if self.one_tile {
-            return Panel { data, strides, width: most.min(LANES), whole: false };
-        }
-        let padded = most.next_multiple_of(LANES);
-        let rows = buffer[..depths.len() * padded].chunks_exact_mut(padded);
-        if strides[1] == 1 && most == TILE_COLUMNS {
-            for (p, row) in depths.clone().zip(buffer.as_chunks_mut::<TILE_COLUMNS>().0) {
-                if let Some(from) = self.b[p * strides[0] + column..].first_chunk() {
-                    *row = *from;
-                }
-            }
-        } else if strides[1] == 1 {
-            for (p, row) in depths.clone().zip(rows) {
-                row[..most].copy_from_slice(&self.b[p * strides[0] + column..][..most]);
-                row[most..].fill(T::zero());
-            }
-        } else if strides[0] == 1 {
-            self.transpose(simd, depths, column, [most, padded], &mut buffer[..depths.len() * padded]);
-        } else {
-            for (p, row) in depths.clone().zip(rows) {
-                let from = &self.b[p * strides[0] + column * strides[1]..];
-                for (j, x) in row[..most].iter_mut().enumerate() {
-                    *x = from[j * strides[1]];
-                }
-                row[most..].fill(T::zero());
-            }
-        }
-        Panel::copied(buffer, most)
-    }
-}
+/// A panel on the stack, which is aligned and in the cache.
+#[repr(align(64))]
+struct Buffer<T>(MaybeUninit<[T; PANEL]>);
 
 impl<T: Element> Strided<'_, T> {
-    /// Copies columns that lie in rows, eight by eight.
-    #[inline(always)]
-    fn transpose<S: Simd>(
+    /// Copies the panel of these columns to `buffer`, in rows of whole vectors.
+    fn copy(
         &self,
-        simd: S,
+        cx: &Context<'_>,
         depths: &Range<usize>,
         column: usize,
-        [width, padded]: [usize; 2],
-        buffer: &mut [T],
-    ) {
-        for first in (0..width).step_by(LANES) {
-            let columns = LANES.min(width - first);
-            let line = |j: usize| {
-                // Beyond the last column the last one is repeated: nobody uses the result.
-                let at = (column + first + j.min(columns - 1)) * self.strides[1];
-                &self.b[at + depths.start..at + depths.end]
-            };
-            let lines: [&[T]; LANES] = core::array::from_fn(line);
-            let whole = depths.len() - depths.len() % LANES;
-            for p in (0..whole).step_by(LANES) {
-                // SAFETY: each line is as long as there are depths, of which eight start at p.
-                let square =
-                    unsafe { T::Vector::read_transposed(simd, lines.map(|line| line.as_ptr().add(p))) };
-                let rows = buffer[p * padded..][..LANES * padded].chunks_exact_mut(padded);
-                for (row, to) in square.into_iter().zip(rows) {
-                    store(row, &mut to[first..][..LANES]);
-                }
-            }
-            for p in whole..depths.len() {
-                for (x, line) in buffer[p * padded + first..][..LANES].iter_mut().zip(lines) {
-                    *x = line[p];
+        width: usize,
+        buffer: &mut Buffer<T>,
+    ) -> Panel<T> {
+        let (stride, depth) = (width.next_multiple_of(LANES), depths.len());
+        let to = buffer.0.as_mut_ptr().cast::<T>();
+        let panel = Panel { data: to, strides: [stride, 1], width };
+        require(stride * depth <= PANEL);
+        if depth == 0 {
+            return panel;
+        }
+        let first = depths.start * self.strides[0] + column * self.strides[1];
+        require(first + (depth - 1) * self.strides[0] + (width - 1) * self.strides[1] < self.b.len());
+        let from = &self.b[first..];
+        if self.strides[1] == 1 {
+            T::run(cx, CopyRows { from: from.as_ptr(), from_stride: self.strides[0], width, depth, to });
+            return panel;
+        }
+        if width < stride {
+            // Columns that do not exist: nobody uses the result, but they are read.
+            // SAFETY: the buffer has `depth` rows of `stride` elements.
+            (0..depth).for_each(|p| unsafe { to.add(p * stride + stride - LANES).write_bytes(0, LANES) });
+        }
+        if self.strides[0] == 1 {
+            let x = &from[..(width - 1) * self.strides[1] + depth];
+            T::run(
+                cx,
+                Transpose { x, stride: self.strides[1], count: depth, len: width, out: to, step: stride },
+            );
+        } else {
+            for p in 0..depth {
+                for j in 0..width {
+                    // SAFETY: the buffer has `depth` rows of `stride` elements.
+                    unsafe { *to.add(p * stride + j) = from[p * self.strides[0] + j * self.strides[1]] };
                 }
             }
         }
+        panel
     }
 }
 
-struct Block<'a, 'b, T> {
-    product: Product<'a, T>,
-    b: Strided<'a, T>,
+/// Copies `depth` rows of `width` elements, each to the next multiple of eight.
+pub struct CopyRows<T> {
+    from: *const T,
+    from_stride: usize,
+    width: usize,
     depth: usize,
-    b_buffer: &'b mut [T],
-    a_buffer: &'b mut [T],
+    to: *mut T,
 }
 
-impl<T: Element> SimdOp for Block<'_, '_, T> {
-    const FUSES: bool = true;
-    const WIDE: bool = T::WIDE;
+impl<T: Element> SimdOp for CopyRows<T> {
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        // Where turning a square in registers is cheap.
-        let one_row = self.product.rows.len() == 1 && self.product.k > 0;
-        if const { S::ACCUMULATORS >= 12 } && one_row && self.b.strides[0] == 1 {
-            simd.call(vector::RowTimesColumns { product: &self.product, b: &self.b });
-        } else if const { wide::is_for::<T, S>() } {
-            wide::multiply(simd, &self.product, &self.b, self.a_buffer);
-        } else {
-            multiply(simd, &self.product, &self.b, self.depth, self.b_buffer, self.a_buffer);
+        let CopyRows { from, from_stride, width, depth, to } = self;
+        let stride = width.next_multiple_of(LANES);
+        let lanes = (1 << (width % LANES)) - 1;
+        for p in 0..depth {
+            let (from, to) = (from.wrapping_add(p * from_stride), to.wrapping_add(p * stride));
+            for v in (0..width - width % LANES).step_by(LANES) {
+                // SAFETY: both matrices have these rows, the caller says so; the second one has whole vectors.
+                unsafe { T::Vector::read(simd, from.add(v)).write(to.add(v)) };
+            }
+            if lanes != 0 {
+                let v = stride - LANES;
+                // SAFETY: as above.
+                unsafe { T::Vector::read_lanes(simd, from.add(v), lanes).write(to.add(v)) };
+            }
         }
     }
 }
 
-/// Computes a block of C. `depth` is the longest stretch of k that is multiplied at a time. `b_buffer` has 16 elements
-/// for each; `a_buffer` has as many as the block has rows, or is empty: then A is read where it lies.
+/// Computes a block of C. `a_buffer` has as many elements as [`Gemm::copied_a`] says: none if A is read where it lies.
+fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_, T>, a_buffer: &mut [T]) {
+    let k = product.k;
+    let one_row = product.rows.len() == 1 && k > 0 && b.strides[0] == 1;
+    if k > 0 && b.strides[1] == 1 && (product.rows.len() == 1 || k == 1) {
+        product.add_bias();
+        let column = product.columns.start;
+        // Wrapping: nothing is read through this panel.
+        let panel = Panel { data: b.b.as_ptr().wrapping_add(column), strides: b.strides, width: 0 };
+        let Tiles { a, a_strides, start, floor, c, c_stride, rows, .. } =
+            product.tiles(&(0..k), product.a_in_place(0), column, panel);
+        let (columns, b_stride) = (product.columns.len(), b.strides[0]);
+        let b = panel.data;
+        T::run(
+            cx,
+            vector::RowsTimesRows { a, a_strides, k, b, b_stride, start, floor, c, c_stride, rows, columns },
+        );
+    } else if !(one_row && T::run(cx, vector::RowTimesColumns { product, b })) {
+        product.add_bias();
+        let most = T::run(cx, PanelColumns::<T>::default());
+        let depth = panel_depth(k);
+        let mut buffer: Buffer<T> = Buffer(MaybeUninit::uninit());
+        let mut start = 0;
+        loop {
+            let depths = start..k.min(start + depth);
+            let a = if a_buffer.is_empty() {
+                product.a_in_place(start)
+            } else {
+                copy_a(cx, product, &depths, a_buffer)
+            };
+            let mut column = product.columns.start;
+            while column < product.columns.end {
+                let left = product.columns.end - column;
+                let panel = if b.in_place && left >= LANES {
+                    // Wrapping, because there is nothing to point at if k is 0.
+                    let data = b.b.as_ptr().wrapping_add(start * b.strides[0] + column);
+                    Panel { data, strides: b.strides, width: most.min(left - left % LANES) }
+                } else {
+                    b.copy(cx, &depths, column, most.min(left), &mut buffer)
+                };
+                T::run(cx, product.tiles(&depths, a, column, panel));
+                column += panel.width;
+            }
+            start = depths.end;
+            if start == k {
+                break;
+            }
+        }
+    }
+    // What is too long for the end of every tile.
+    if matches!(product.activation, Activation::Sigmoid | Activation::Tanh) {
+        for row in product.rows.clone() {
+            let start = product.c.wrapping_add(row * product.c_stride + product.columns.start);
+            // SAFETY: the block of C is this product's alone.
+            let span =
+                Span::InPlace(unsafe { core::slice::from_raw_parts_mut(start, product.columns.len()) });
+            match product.activation {
+                Activation::Tanh => T::run(cx, MapOp { f: functions::Tanh, span }),
+                _ => T::run(cx, MapOp { f: functions::Sigmoid, span }),
+            }
+        }
+    }
+}
+
+/// Copies the block's rows of A at these depths, one after the other. Returns where and with which strides.
+fn copy_a<T: Element>(
+    cx: &Context<'_>,
+    product: &Product<'_, T>,
+    depths: &Range<usize>,
+    buffer: &mut [T],
+) -> (*const T, [usize; 2]) {
+    let (rows, depth, [row_stride, k_stride]) = (product.rows.len(), depths.len(), product.a_strides);
+    let stride = copied_row(depth);
+    let from = &product.a[product.rows.start * row_stride + depths.start * k_stride..];
+    require(buffer.len() >= rows * stride);
+    if k_stride == 1 {
+        for (i, to) in buffer.chunks_exact_mut(stride).take(rows).enumerate() {
+            to[..depth].copy_from_slice(&from[i * row_stride..][..depth]);
+        }
+    } else if row_stride == 1 {
+        let x = &from[..(depth - 1) * k_stride + rows];
+        let out = buffer.as_mut_ptr();
+        T::run(cx, Transpose { x, stride: k_stride, count: rows, len: depth, out, step: stride });
+    } else {
+        for (i, to) in buffer.chunks_exact_mut(stride).take(rows).enumerate() {
+            for (p, to) in to[..depth].iter_mut().enumerate() {
+                *to = from[i * row_stride + p * k_stride];
+            }
+        }
+    }
+    (buffer.as_ptr(), [stride, 1])
+}
+
+/// Computes a block of C from panels of another source, for convolutions; not its sigmoid or tanh. `depth` is the longest stretch of k
+/// that is multiplied at a time. `buffer` has 16 elements for each.
 #[inline(always)]
 pub(crate) fn multiply<T: Element, S: Simd>(
     simd: S,
     product: &Product<'_, T>,
     b: &impl Source<T>,
     depth: usize,
-    b_buffer: &mut [T],
-    a_buffer: &mut [T],
+    buffer: &mut [T],
 ) {
     if simd.single().is_some() {
-        return plain::multiply(simd, product, b, depth, b_buffer);
+        return plain::multiply(simd, product, b, depth, buffer);
     }
-    let most = if wide::is_for::<T, S>() || is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
-    let columns = product.columns.clone();
+    product.add_bias();
+    let most = if is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
     let mut start = 0;
     loop {
-        let end = product.k.min(start + depth);
-        let (a, a_strides) = product.place_a(start..end, a_buffer, tile_rows::<S>);
-        let mut column = columns.start;
-        while column < columns.end {
-            let panel = b.panel(simd, &(start..end), column, most.min(columns.end - column), b_buffer);
-            let tiles = Tiles { product, depths: start..end, a, a_strides, column, panel };
-            // In `const`, so that only the levels that have such tiles are compiled with them.
-            if const { wide::is_for::<T, S>() } {
-                simd.call(wide::Tiles(tiles));
-            } else {
-                simd.call(tiles);
-            }
+        let depths = start..product.k.min(start + depth);
+        let mut column = product.columns.start;
+        while column < product.columns.end {
+            let panel = b.panel(simd, &depths, column, most.min(product.columns.end - column), buffer);
+            simd.call(product.tiles(&depths, product.a_in_place(start), column, panel));
             column += panel.width;
         }
-        start = end;
-        if end == product.k {
+        start = depths.end;
+        if start == product.k {
             break;
-        }
-    }
-    product.activate(simd);
-}
-
-impl<T: Element> Product<'_, T> {
-    /// What is too long for the end of every tile.
-    #[inline(always)]
-    fn activate<S: Simd>(&self, simd: S) {
-        if matches!(self.activation, Activation::Sigmoid | Activation::Tanh) {
-            simd.call(LongActivation { product: self });
-        }
-    }
-
-    /// Where the block's first row is at the first of these depths, and with which strides, or copied tile by tile: each as
-    /// `depths` rows of as many elements as the tile is high. An empty buffer leaves A where it lies.
-    #[inline(always)]
-    fn place_a(
-        &self,
-        depths: Range<usize>,
-        buffer: &mut [T],
-        tile_rows: impl Fn(usize) -> usize,
-    ) -> (*const T, Option<[usize; 2]>) {
-        let (rows, [row_stride, k_stride]) = (self.rows.clone(), self.a_strides);
-        if buffer.is_empty() {
-            // Wrapping, because there is nothing to point at if k is 0.
-            let first = rows.start * row_stride + depths.start * k_stride;
-            return (self.a.as_ptr().wrapping_add(first), Some(self.a_strides));
-        }
-        if k_stride == 1 {
-            let stride = copied_row(depths.len());
-            for (row, to) in rows.zip(buffer.chunks_exact_mut(stride)) {
-                to[..depths.len()]
-                    .copy_from_slice(&self.a[row * row_stride + depths.start..][..depths.len()]);
-            }
-            return (buffer.as_ptr(), Some([stride, 1]));
-        }
-        // Depth by depth, so that neighbours in memory are read one after the other.
-        for (p, depth) in depths.clone().enumerate() {
-            let from = &self.a[rows.start * row_stride + depth * k_stride..];
-            let mut row = 0;
-            while row < rows.len() {
-                let height = tile_rows(rows.len() - row);
-                let to = &mut buffer[row * depths.len() + p * height..];
-                // Lengths that are known become whole registers.
-                let from = &from[row * row_stride..];
-                if row_stride != 1 {
-                    for (to, from) in to[..height].iter_mut().zip(from.iter().step_by(row_stride)) {
-                        *to = *from;
-                    }
-                } else if height == TILE_ROWS {
-                    to[..TILE_ROWS].copy_from_slice(&from[..TILE_ROWS]);
-                } else if height == wide::ROWS {
-                    to[..wide::ROWS].copy_from_slice(&from[..wide::ROWS]);
-                } else {
-                    to[..height].copy_from_slice(&from[..height]);
-                }
-                row += height;
-            }
-        }
-        (buffer.as_ptr(), None)
-    }
-}
-
-/// Whether a row of a tile is two vectors: twelve sums, on a machine with 16 registers of eight `f32`.
-pub(crate) const fn is_wide<T, S: Simd>() -> bool {
-    S::ACCUMULATORS * size_of::<f32>() >= 12 * size_of::<T>()
-}
-
-/// The rows of the next tile when so many are left. Eight are two times four: a tile of two does not have enough sums to
-/// hide the latency of an addition.
-#[inline(always)]
-fn tile_rows<S: Simd>(left: usize) -> usize {
-    match left {
-        8 if S::ACCUMULATORS >= 6 => 4,
-        6.. if S::ACCUMULATORS >= 6 => 6,
-        4.. if S::ACCUMULATORS >= 6 => 4,
-        2.. => 2,
-        _ => 1,
-    }
-}
-
-/// The tiles of all rows of a block over one panel.
-struct Tiles<'a, T> {
-    product: &'a Product<'a, T>,
-    depths: Range<usize>,
-    /// The block's first row at the first depth; with strides, or copied tile by tile.
-    a: *const T,
-    a_strides: Option<[usize; 2]>,
-    column: usize,
-    panel: Panel<T>,
-}
-
-impl<T: Element> SimdOp for Tiles<'_, T> {
-    const FUSES: bool = true;
-    const WIDE: bool = T::WIDE;
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let Range { start: mut row, end } = self.product.rows;
-        while row < end {
-            // The guards are known when compiling: a level is spared the tiles that it has no registers for.
-            row += match (tile_rows::<S>(end - row), self.panel.whole, self.panel.width > LANES) {
-                (6, true, true) if is_wide::<T, S>() => self.tile::<S, 6, 2, true>(simd, row),
-                (4, true, true) if is_wide::<T, S>() => self.tile::<S, 4, 2, true>(simd, row),
-                (2, true, true) if is_wide::<T, S>() => self.tile::<S, 2, 2, true>(simd, row),
-                (_, true, true) if is_wide::<T, S>() => self.tile::<S, 1, 2, true>(simd, row),
-                (6, true, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 6, 1, true>(simd, row),
-                (4, true, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 4, 1, true>(simd, row),
-                (2, true, _) => self.tile::<S, 2, 1, true>(simd, row),
-                (_, true, _) => self.tile::<S, 1, 1, true>(simd, row),
-                (4.., false, _) if S::ACCUMULATORS >= 6 => self.tile::<S, 4, 1, false>(simd, row),
-                (_, false, _) => self.tile::<S, 1, 1, false>(simd, row),
-            };
-        }
-    }
-}
-
-impl<T: Element> Tiles<'_, T> {
-    /// Computes one tile of ROWS rows and VECTORS vectors of columns and returns ROWS.
-    #[inline(always)]
-    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
-        &self,
-        simd: S,
-        row: usize,
-    ) -> usize {
-        let Tiles { product, panel, column, .. } = self;
-        let (skipped, [row_stride, k_stride]) = match self.a_strides {
-            Some(strides) => ((row - product.rows.start) * strides[0], strides),
-            None => ((row - product.rows.start) * self.depths.len(), [1, ROWS]),
-        };
-        let mut sums = [[T::Vector::splat(simd, T::zero()); VECTORS]; ROWS];
-        // The columns of vector v that exist; at least one, since the panel's width decides VECTORS.
-        let valid = |v: usize| (panel.width - v * LANES).min(LANES);
-        // SAFETY: (row + i, column) lies in the block of C, which is this product's alone.
-        let c = |i: usize, v: usize| unsafe {
-            let start = product.c.add((row + i) * product.c_stride + column + v * LANES);
-            core::slice::from_raw_parts_mut(start, valid(v))
-        };
-        if self.depths.start > 0 {
-            for (i, sums) in sums.iter_mut().enumerate() {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = load(simd, c(i, v));
-                }
-            }
-        } else {
-            match product.bias {
-                Some(Bias::PerColumn(bias)) => {
-                    for v in 0..VECTORS {
-                        let bias = load(simd, &bias[column + v * LANES..][..valid(v)]);
-                        sums.iter_mut().for_each(|sums| sums[v] = bias);
-                    }
-                }
-                Some(Bias::PerRow(bias)) => {
-                    for (sums, bias) in sums.iter_mut().zip(&bias[row..]) {
-                        *sums = [T::Vector::splat(simd, *bias); VECTORS];
-                    }
-                }
-                None => {}
-            }
-            if product.accumulate {
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    for (v, sum) in sums.iter_mut().enumerate() {
-                        let old = load(simd, c(i, v));
-                        *sum = if product.bias.is_some() { old + *sum } else { old };
-                    }
-                }
-            }
-        }
-
-        // Two pointers, for the upper and the lower rows: with one, compilers chain the addresses of a depth to those of
-        // the depth before, and that chain is as long as the multiplications take.
-        let mut upper = self.a.wrapping_add(skipped);
-        let mut lower = upper.wrapping_add(3 * row_stride);
-        let mut b = panel.data;
-        for _ in 0..self.depths.len() {
-            let mut vectors = [T::Vector::splat(simd, T::zero()); VECTORS];
-            for (v, vector) in vectors.iter_mut().enumerate() {
-                *vector = if WHOLE {
-                    // SAFETY: the panel has whole vectors at every depth.
-                    T::Vector::load(simd, unsafe { &*b.add(v * LANES).cast::<[T; LANES]>() })
-                } else {
-                    // Beyond the last column the last one again: nobody uses the result. A loop of known length becomes
-                    // insertions into a register.
-                    let mut lanes = [T::zero(); LANES];
-                    for (j, lane) in lanes.iter_mut().enumerate() {
-                        // SAFETY: the panel has `width` columns, at least one, at every depth.
-                        *lane = unsafe { *b.add(j.min(panel.width - 1) * panel.strides[1]) };
-                    }
-                    T::Vector::load(simd, &lanes)
-                };
-            }
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let a = if i < 3 {
-                    upper.wrapping_add(i * row_stride)
-                } else {
-                    lower.wrapping_add((i - 3) * row_stride)
-                };
-                // SAFETY: A, or its copy, has row `row + i` at every depth: the callers of `multiply` checked its length.
-                let a = T::Vector::splat(simd, unsafe { *a });
-                for (sum, vector) in sums.iter_mut().zip(vectors) {
-                    *sum = a.mul_add(vector, *sum);
-                }
-            }
-            // Wrapping, because the last step may leave both matrices.
-            (upper, lower) = (upper.wrapping_add(k_stride), lower.wrapping_add(k_stride));
-            b = b.wrapping_add(panel.strides[0]);
-        }
-
-        let relu = self.depths.end == product.k && product.activation == Activation::Relu;
-        for (i, sums) in sums.into_iter().enumerate() {
-            for (v, sum) in sums.into_iter().enumerate() {
-                let sum = if relu { T::Vector::splat(simd, T::zero()).max(sum) } else { sum };
-                store(sum, c(i, v));
-            }
-        }
-        ROWS
-    }
-}
-
-/// The activations that are too long for the end of every tile, over a whole block.
-struct LongActivation<'a, T> {
-    product: &'a Product<'a, T>,
-}
-
-impl<T: Element> SimdOp for LongActivation<'_, T> {
-    const FUSES: bool = true;
-    const WIDE: bool = T::WIDE;
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let Product { rows, columns, c, c_stride, activation, .. } = self.product;
-        for row in rows.clone() {
-            let row = c.wrapping_add(row * c_stride + columns.start);
-            // SAFETY: the block of C is this product's alone.
-            unsafe {
-                match activation {
-                    Activation::Tanh => map_line(simd, functions::Tanh, row, row, columns.len()),
-                    _ => map_line(simd, functions::Sigmoid, row, row, columns.len()),
-                }
-            }
         }
     }
 }

@@ -1,8 +1,10 @@
-//! One row times a matrix whose columns are contiguous: a linear layer with a batch of one, or a matrix times a vector.
+//! One row times a matrix, a matrix times a vector, and products without depth: every element of B or C is used so few times that
+//! the order of memory decides, and copying B into panels would cost more than it brings.
 //!
-//! Every element of B is used once, so that copying it into panels would cost more than it brings. Squares of eight columns
-//! and eight depths are turned in registers instead, four of them side by side: their sums hide each other's latency.
+//! Where columns are contiguous, squares of eight columns and eight depths are turned in registers, four of them side by
+//! side: their sums hide each other's latency. Where rows are, eight of them at a time are added to whole rows of C.
 
+use super::tile::Start;
 use super::{Activation, Bias, Product, Strided, load, store};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use core::array::from_fn;
@@ -11,7 +13,7 @@ use core::array::from_fn;
 const SQUARES: usize = 4;
 
 /// A block of C with one row; B has neighbours in k.
-pub(super) struct RowTimesColumns<'a, 'b, T> {
+pub struct RowTimesColumns<'a, 'b, T> {
     pub(super) product: &'a Product<'b, T>,
     pub(super) b: &'a Strided<'b, T>,
 }
@@ -19,10 +21,14 @@ pub(super) struct RowTimesColumns<'a, 'b, T> {
 impl<T: Element> SimdOp for RowTimesColumns<'_, '_, T> {
     const FUSES: bool = true;
     const WIDE: bool = T::WIDE;
-    type Output = ();
+    /// Whether the product is computed: not where turning a square in registers is expensive.
+    type Output = bool;
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
+    fn eval<S: Simd>(self, simd: S) -> bool {
+        if const { S::ACCUMULATORS < 12 } {
+            return false;
+        }
         let mut column = self.product.columns.start;
         while column < self.product.columns.end {
             let left = self.product.columns.end - column;
@@ -34,7 +40,7 @@ impl<T: Element> SimdOp for RowTimesColumns<'_, '_, T> {
                 column += left.min(LANES);
             }
         }
-        self.product.activate(simd);
+        true
     }
 }
 
@@ -86,6 +92,95 @@ impl<T: Element> RowTimesColumns<'_, '_, T> {
         for (sum, c) in sums.into_iter().zip(c.chunks_mut(LANES)) {
             let relu = activation == Activation::Relu;
             store(if relu { T::Vector::splat(simd, T::zero()).max(sum) } else { sum }, c);
+        }
+    }
+}
+
+/// A block of C with one row or one depth; B has neighbours in a row.
+pub struct RowsTimesRows<T> {
+    /// The block's first row, and the strides of rows and depths.
+    pub(super) a: *const T,
+    pub(super) a_strides: [usize; 2],
+    pub(super) k: usize,
+    /// The block's first column, and the distance of depths.
+    pub(super) b: *const T,
+    pub(super) b_stride: usize,
+    pub(super) start: Start<T>,
+    /// The least result: 0 or minus infinity.
+    pub(super) floor: T,
+    pub(super) c: *mut T,
+    pub(super) c_stride: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+/// Rows of B that are added at a time.
+const DEPTHS: usize = 8;
+
+impl<T: Element> SimdOp for RowsTimesRows<T> {
+    const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let simd = simd.wide();
+        let whole = self.k - self.k % DEPTHS;
+        for depth in (0..whole).step_by(DEPTHS) {
+            self.add::<S::Wide, DEPTHS>(simd, depth);
+        }
+        for depth in whole..self.k {
+            self.add::<S::Wide, 1>(simd, depth);
+        }
+    }
+}
+
+impl<T: Element> RowsTimesRows<T> {
+    /// C += the products of `N` depths, or starts with them.
+    #[inline(always)]
+    fn add<S: Simd, const N: usize>(&self, simd: S, depth: usize) {
+        let width = <T::Vector<S> as Vector<T, S>>::WIDTH;
+        let floor = if depth + N == self.k { self.floor } else { T::neg_infinity() };
+        let floor = T::Vector::splat(simd, floor);
+        let b = self.b.wrapping_add(depth * self.b_stride);
+        for i in 0..self.rows {
+            let a = self.a.wrapping_add(i * self.a_strides[0] + depth * self.a_strides[1]);
+            let mut factors = [floor; N];
+            for (p, factor) in factors.iter_mut().enumerate() {
+                // SAFETY: A has this row at all depths: the caller checked its length.
+                *factor = T::Vector::splat(simd, unsafe { *a.wrapping_add(p * self.a_strides[1]) });
+            }
+            let c = self.c.wrapping_add(i * self.c_stride);
+            let (from, number) = match self.start {
+                _ if depth > 0 => (c.cast_const(), None),
+                Start::Rows(from, stride) => (from.wrapping_add(i * stride), None),
+                // SAFETY: there is a number for each row.
+                Start::Numbers(numbers) => (c.cast_const(), Some(unsafe { *numbers.add(i) })),
+                Start::Zero => (c.cast_const(), Some(T::zero())),
+            };
+            let numbers = T::Vector::splat(simd, number.unwrap_or(T::zero()));
+            let mut column = 0;
+            while column < self.columns {
+                let left = self.columns - column;
+                let lanes = if left < width { (1_u32 << left) - 1 } else { u32::MAX };
+                // SAFETY: the rows of B, C and what it starts from have these columns.
+                let read = |from: *const T| unsafe {
+                    let from = from.wrapping_add(column);
+                    if left < width {
+                        T::Vector::read_lanes(simd, from, lanes)
+                    } else {
+                        T::Vector::read(simd, from)
+                    }
+                };
+                let mut sum = if number.is_some() { numbers } else { read(from) };
+                for (p, factor) in factors.iter().enumerate() {
+                    sum = factor.mul_add(read(b.wrapping_add(p * self.b_stride)), sum);
+                }
+                let (sum, c) = (floor.max(sum), c.wrapping_add(column));
+                // SAFETY: this row of the block of C is this product's alone.
+                unsafe { if left < width { sum.write_lanes(c, lanes) } else { sum.write(c) } };
+                column += width;
+            }
         }
     }
 }

@@ -44,6 +44,7 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
 
     #[inline(always)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
+        #[inline(never)]
         #[target_feature(enable = "avx2,fma")]
         fn compiled<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
             op.eval(token)
@@ -92,6 +93,16 @@ fn first_lanes(_: impl ProvesAvx2, count: usize) -> __m256i {
     unsafe {
         let count = _mm256_set1_epi32(count.min(LANES) as i32);
         _mm256_cmpgt_epi32(count, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+    }
+}
+
+/// All bits set in the lanes whose bits are set in `lanes`.
+#[inline(always)]
+fn set_lanes(_: impl ProvesAvx2, lanes: u32) -> __m256i {
+    // SAFETY: the token proves AVX2.
+    unsafe {
+        let bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(lanes as i32), bits), bits)
     }
 }
 
@@ -190,6 +201,18 @@ impl<const FUSED: bool, S: ProvesAvx2> Vector<f32, S> for F32<FUSED> {
     fn store(self, lanes: &mut [f32; LANES]) {
         // SAFETY: a value of this type proves AVX2, and the array has the eight elements that are written.
         unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn read_lanes(simd: S, from: *const f32, lanes: u32) -> Self {
+        // SAFETY: the caller's obligation: what the mask leaves out is not read; the token proves AVX2.
+        F32(unsafe { _mm256_maskload_ps(from, set_lanes(simd, lanes)) })
+    }
+
+    #[inline(always)]
+    unsafe fn write_lanes(self, to: *mut f32, lanes: u32) {
+        // SAFETY: the caller's obligation: what the mask leaves out is not written; a value of this type proves AVX2.
+        unsafe { _mm256_maskstore_ps(to, set_lanes(Avx2::<FUSED>(()), lanes), self.0) }
     }
 
     #[inline(always)]

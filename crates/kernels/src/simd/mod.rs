@@ -15,6 +15,7 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
+use crate::compiled::CompiledKernels;
 #[cfg(any(
     feature = "portable",
     debug_assertions,
@@ -124,7 +125,7 @@ pub trait Vector<T, S>:
         self.store(unsafe { &mut *to.cast::<[T; LANES]>() });
     }
 
-    /// Loads the elements whose bits are set in `lanes`; the other lanes are 0.
+    /// Loads the first elements, those whose bits are set in `lanes`; the other lanes are 0.
     ///
     /// # Safety
     /// 1. They can be read.
@@ -133,23 +134,23 @@ pub trait Vector<T, S>:
     where
         T: Real,
     {
-        // SAFETY: 1.
-        let lane = |i: usize| if lanes >> i & 1 == 1 { unsafe { *from.add(i) } } else { T::zero() };
-        Self::load(simd, &from_fn(lane))
+        let mut array = [T::zero(); LANES];
+        // SAFETY: 1., and there are at most as many lanes as the array has.
+        unsafe { copy_lanes(from, array.as_mut_ptr(), lanes) };
+        Self::load(simd, &array)
     }
 
-    /// Stores the lanes whose bits are set in `lanes`.
+    /// Stores the first lanes, those whose bits are set in `lanes`.
     ///
     /// # Safety
     /// 1. They can be written.
     #[inline(always)]
-    unsafe fn write_lanes(self, to: *mut T, lanes: u32) {
-        for (i, lane) in self.to_array().into_iter().enumerate() {
-            if lanes >> i & 1 == 1 {
-                // SAFETY: 1.
-                unsafe { *to.add(i) = lane };
-            }
-        }
+    unsafe fn write_lanes(self, to: *mut T, lanes: u32)
+    where
+        T: Real,
+    {
+        // SAFETY: 1., and there are at most as many lanes as the array has.
+        unsafe { copy_lanes(self.to_array().as_ptr(), to, lanes) };
     }
 
     /// All lanes the same.
@@ -292,6 +293,18 @@ pub trait Vector<T, S>:
     }
 }
 
+/// Copies the first elements, as many as there are bits in `lanes`. A function of its own, because tiles call it for each row.
+///
+/// # Safety
+/// They can be read and written.
+#[inline(never)]
+unsafe fn copy_lanes<T: Real>(from: *const T, to: *mut T, lanes: u32) {
+    for i in 0..lanes.trailing_ones() as usize {
+        // SAFETY: the caller's.
+        unsafe { *to.add(i) = *from.add(i) };
+    }
+}
+
 /// Powers of two of eight `f32`, made and taken apart by their bits.
 pub trait Exponent: Sized {
     /// 2 to the power of `self`, for lanes that are integers from -126 to 127. Other lanes are unspecified.
@@ -303,7 +316,7 @@ pub trait Exponent: Sized {
 }
 
 /// `f32` and `f64`, with their vectors and elementary functions. Sealed.
-pub trait Element: Real + sealed::Sealed {
+pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     /// Whether there are 512-bit kernels for this type; see [`SimdOp::WIDE`].
     const WIDE: bool;
     /// Eight lanes of this type at the level `S`.
@@ -343,7 +356,8 @@ pub(crate) mod sealed {
 /// into [`run`]'s arm is compiled for the arm's instructions.
 pub trait SimdOp {
     /// Whether it multiplies and adds in one rounding where that is allowed. If not, its bits do not depend on
-    /// [`Context::numerics`] and it is compiled once less.
+    /// [`Context::numerics`]. If so, [`Numerics::Portable`] takes the target's baseline: the same bits from vectors half as
+    /// wide, and one version less to compile.
     const FUSES: bool = false;
     /// Whether it computes more than it waits for memory, so that compiling it once more for 512-bit registers pays. Only
     /// where a multiply and an add are fused too.
@@ -392,11 +406,13 @@ pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
             Avx2::<true>::new(cx.level).call(op)
         }
         #[cfg(target_arch = "x86_64")]
-        LevelName::Avx2 | LevelName::Avx512 => Avx2::<false>::new(cx.level).call(op),
+        LevelName::Avx2 | LevelName::Avx512 if !O::FUSES => Avx2::<false>::new(cx.level).call(op),
         #[cfg(feature = "portable")]
         LevelName::Portable => op.eval(Portable::new()),
         #[cfg(debug_assertions)]
         LevelName::Scalar => op.eval(Scalar::new()),
+        // As a function of its own where it is long: inlined, it would be optimised once more with every caller around it.
+        _ if cfg!(target_arch = "x86_64") => Baseline::new().call(op),
         _ => op.eval(Baseline::new()),
     }
 }
