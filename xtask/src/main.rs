@@ -10,6 +10,7 @@ mod bare;
 mod bench;
 mod ci;
 mod mcu;
+mod power;
 mod route;
 mod stages;
 mod test;

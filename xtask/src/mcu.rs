@@ -87,6 +87,8 @@ struct Row {
     /// Bytes of flash and of static RAM; 0 where there is no image.
     flash: u64,
     ram: u64,
+    /// The image, where there is one.
+    image: PathBuf,
 }
 
 /// How many instructions a program runs to calibrate: `bantam_firmware::board::CALIBRATION`.
@@ -133,7 +135,14 @@ pub(crate) fn run(
             Outcome::Ok
         });
     }
+    let with_fpu = |row: &&Row| row.machine.contains("M4F");
+    stages.run("no arithmetic in software where the FPU has an instruction", || {
+        Outcome::of_each(rows.iter().filter(with_fpu), |row| software(&row.program, &row.image))
+    });
     stages.run("train from C", || from_c(workspace));
+    if !short && only.is_empty() {
+        stages.run("power cuts at random instants", || power_cuts(workspace));
+    }
     stages.run("flash stays as small as it was", || sizes(workspace, &rows));
     stages.run("memory is what was promised", || promises(&rows));
     stages.run("the same bits on every machine", || {
@@ -154,7 +163,9 @@ fn train(workspace: &Workspace, machine: &Machine, program: &Program) -> Result<
     } else {
         let image = build(workspace, machine, program)?;
         (row.flash, row.ram) = weigh(&image).map_err(Outcome::Failed)?;
-        output(&mut emulate(machine, &image))?
+        let said = output(&mut emulate(machine, &image))?;
+        row.image = image;
+        said
     };
     row.numbers = numbers(&output);
     if row.numbers.contains_key("hash") {
@@ -193,6 +204,54 @@ fn build(workspace: &Workspace, machine: &Machine, program: &Program) -> Result<
         image.set_extension("wasm");
     }
     Ok(image)
+}
+
+/// Functions of C's mathematics that take single precision through software or double precision.
+const SOFTWARE: [&str; 10] =
+    ["fma", "fmaf", "sqrtf", "sinf", "cosf", "tanhf", "expf", "logf", "powf", "erff"];
+
+/// Whether an image for a processor with an FPU computes single precision without it: in functions of `libm`, or by calls to the
+/// arithmetic of doubles from kernels. Schedules compute in double precision, and may.
+fn software(program: &str, image: &Path) -> Outcome {
+    let mut command = Command::new("arm-none-eabi-objdump");
+    let listing = match command.arg("--disassemble").arg("--no-show-raw-insn").arg(image).output() {
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Ok(output) => return Outcome::Failed(format!("{command:?} ended with {}", output.status)),
+        Err(_) => {
+            return Outcome::NotRun(
+                "arm-none-eabi-objdump is missing; on Debian: `apt-get install binutils-arm-none-eabi`"
+                    .to_owned(),
+            );
+        }
+    };
+    match in_software(program, &listing) {
+        None => Outcome::Ok,
+        Some(what) => Outcome::Failed(format!("{program}: {what}")),
+    }
+}
+
+/// What a listing has that it should not have, or the other way around.
+fn in_software(program: &str, listing: &str) -> Option<String> {
+    let mut function = "";
+    for line in listing.lines() {
+        if let Some(name) = line.split_once('<').and_then(|(_, rest)| rest.strip_suffix(">:")) {
+            function = name;
+            // The crate's functions of single precision end with this letter; what initializers do in double precision may be.
+            let single = name.contains("4libm4math") && (name.ends_with('f') || name.contains("4math3fma"));
+            if SOFTWARE.contains(&name) || single {
+                return Some(format!("{name} is in the image"));
+            }
+        } else if let Some((_, call)) = line.split_once("\tbl\t") {
+            let called = call.rsplit_once('<').map_or("", |(_, name)| name.trim_end_matches('>'));
+            let doubles = called.starts_with("__aeabi_d") || called == "__aeabi_f2d";
+            if doubles && (program == "by_hand" || function.contains("bantam_kernels")) {
+                return Some(format!("{function} calls {called}"));
+            }
+        }
+    }
+    // Adam takes square roots.
+    let missing = program == "plan_in_flash" && !listing.contains("vsqrt.f32");
+    missing.then(|| "there is no vsqrt.f32 in it".to_owned())
 }
 
 /// Builds the static library, links a C program with it, and runs that on the M4F.
@@ -243,6 +302,19 @@ fn from_c(workspace: &Workspace) -> Outcome {
     match output(&mut emulate(machine, &program)) {
         Ok(said) if said.contains("trained from C") => Outcome::Ok,
         Ok(said) => Outcome::Failed(format!("it said: {said}")),
+        Err(outcome) => outcome,
+    }
+}
+
+/// Kills a program that keeps checkpoints in flash, on the machine whose flash is a file.
+fn power_cuts(workspace: &Workspace) -> Outcome {
+    let Some(machine) = MACHINES.iter().find(|machine| machine.emulator == "qemu-system-riscv32") else {
+        return Outcome::Failed("no such machine".to_owned());
+    };
+    let program =
+        Program { name: "power_cuts", features: "", ram: 0, stack: 0, everywhere: false, short: true };
+    match build(workspace, machine, &program) {
+        Ok(image) => crate::power::cuts(machine.emulator, &image, &image.with_extension("flash")),
         Err(outcome) => outcome,
     }
 }
@@ -478,6 +550,23 @@ mod tests {
         let said = "warning: something\nhash 0x1f\nsteps 0x200\nhalf a line 0xzz\n";
         let expected = BTreeMap::from([("hash".to_owned(), 31), ("steps".to_owned(), 512)]);
         assert_eq!(numbers(said), expected);
+    }
+
+    #[test]
+    fn arithmetic_in_software_is_found() {
+        let listing = |function: &str, line: &str| format!("00000040 <{function}>:\n      44:\t{line}\n");
+        let root = "vsqrt.f32\ts0, s0";
+        assert_eq!(in_software("plan_in_flash", &listing("bantam_kernels", root)), None);
+        assert!(in_software("plan_in_flash", &listing("run", "nop")).unwrap().contains("vsqrt"));
+        assert!(in_software("streaming", &listing("fmaf", "nop")).unwrap().starts_with("fmaf"));
+        let of_crate = |name: &str| in_software("streaming", &listing(name, "nop"));
+        assert!(of_crate("_RNvNtNtCs_4libm4math5sqrtf5sqrtf").is_some());
+        assert_eq!(of_crate("_RNvNtNtCs_4libm4math4sqrt4sqrt"), None);
+        let call = "bl\t6c40 <__aeabi_dmul>";
+        assert_eq!(in_software("streaming", &listing("bantam_schedule", call)), None);
+        let found = in_software("streaming", &listing("bantam_kernels", call)).unwrap();
+        assert_eq!(found, "bantam_kernels calls __aeabi_dmul");
+        assert!(in_software("by_hand", &listing("run", call)).is_some());
     }
 
     #[test]

@@ -27,15 +27,17 @@ impl Outcome {
         }
     }
 
+    /// Judges one after the other until one is not in order.
+    pub(crate) fn of_each<I>(
+        items: impl IntoIterator<Item = I>,
+        mut judge: impl FnMut(I) -> Outcome,
+    ) -> Outcome {
+        items.into_iter().map(&mut judge).find(|outcome| *outcome != Outcome::Ok).unwrap_or(Outcome::Ok)
+    }
+
     /// Runs commands until one does not succeed.
     pub(crate) fn of_all(commands: impl IntoIterator<Item = Command>) -> Outcome {
-        for mut command in commands {
-            let outcome = Outcome::of(&mut command);
-            if outcome != Outcome::Ok {
-                return outcome;
-            }
-        }
-        Outcome::Ok
+        Outcome::of_each(commands, |mut command| Outcome::of(&mut command))
     }
 }
 

@@ -103,6 +103,8 @@ impl<T: Element> Graph<T> {
 
         // Backward sweep: every node passes on the sum of what has arrived.
         let mut gradients: Vec<Option<Var<'g, T>>> = vec![None; count];
+        // What is computed again, as soon as something asks for it.
+        let mut again: Vec<Option<Var<'g, T>>> = vec![None; count];
         gradients[loss.id as usize] = Some(seed);
         for id in (0..count).rev() {
             let Some(dy) = gradients[id] else { continue };
@@ -110,8 +112,10 @@ impl<T: Element> Graph<T> {
                 continue;
             }
             let Some((op, inputs, path)) = self.op_at(id as u32) else { continue };
+            let seen: Vec<_> = inputs.iter().map(|input| self.compute_again(input.id, &mut again)).collect();
+            let node = NodeRef { inputs: &seen, output: self.compute_again(id as u32, &mut again) };
             let before = core::mem::replace(&mut self.inner.borrow_mut().path, path);
-            let flown = self.pass_on(id as u32, &*op, &inputs, dy, &active, &mut gradients);
+            let flown = self.pass_on(id as u32, &*op, &inputs, &node, dy, &active, &mut gradients);
             self.inner.borrow_mut().path = before;
             flown?;
         }
@@ -126,17 +130,58 @@ impl<T: Element> Graph<T> {
             .collect()
     }
 
+    /// What the backward pass sees of node `id`: itself, or where it is marked the same op, recorded again over what it sees
+    /// of the inputs. What turns out to be read by nobody is never planned.
+    fn compute_again<'g>(&'g self, id: u32, again: &mut [Option<Var<'g, T>>]) -> Var<'g, T> {
+        let itself = Var { graph: self, id };
+        if !self.inner.borrow().nodes[id as usize].recompute {
+            return itself;
+        }
+        // Inputs come first: a sweep over what is marked before it needs no recursion as deep as the network.
+        let mut marked = vec![id];
+        let mut next = 0;
+        while let Some(&id) = marked.get(next) {
+            let inner = self.inner.borrow();
+            let missing =
+                |input: &&u32| inner.nodes[**input as usize].recompute && again[**input as usize].is_none();
+            marked.extend(inner.nodes[id as usize].inputs.iter().filter(missing));
+            next += 1;
+        }
+        marked.sort_unstable();
+        marked.dedup();
+        for id in marked {
+            if again[id as usize].is_some() {
+                continue;
+            }
+            let Some((op, inputs, path)) = self.op_at(id) else {
+                again[id as usize] = Some(Var { graph: self, id });
+                continue;
+            };
+            let inputs: Vec<_> =
+                inputs.iter().map(|input| again[input.id as usize].unwrap_or(*input)).collect();
+            let before = core::mem::replace(&mut self.inner.borrow_mut().path, path);
+            let recorded = self.apply_shared(op, &inputs);
+            again[id as usize] = Some(recorded);
+            let mut inner = self.inner.borrow_mut();
+            inner.nodes[recorded.id as usize].again = true;
+            inner.path = before;
+        }
+        again[id as usize].unwrap_or(itself)
+    }
+
     /// Adds what flows from node `id` to the gradients of its inputs.
+    #[allow(clippy::too_many_arguments, reason = "the node as it is, and as its derivative sees it")]
     fn pass_on<'g>(
         &'g self,
         id: u32,
         op: &dyn Op<T>,
         inputs: &[Var<'g, T>],
+        node: &NodeRef<'_, 'g, T>,
         dy: Var<'g, T>,
         active: &[bool],
         gradients: &mut [Option<Var<'g, T>>],
     ) -> Result<(), Error> {
-        let flows = op.vjp(&NodeRef { inputs, output: Var { graph: self, id } }, dy);
+        let flows = op.vjp(node, dy);
         for (operand, input) in inputs.iter().enumerate() {
             if !active[input.id as usize] {
                 continue;

@@ -130,7 +130,8 @@ impl Engine<'_> {
                 }
                 Action::Update { parameter, gradient } => {
                     let Some(optimizer) = optimizer else { continue };
-                    if program.needs_global_norm() && norm.is_none() {
+                    // The optimizer is asked first: of one that never needs it, a compiler drops the norm and its root.
+                    if optimizer.needs_global_norm() && program.needs_global_norm() && norm.is_none() {
                         let gradients = (0..program.steps()).filter_map(|at| match program.action(at) {
                             Action::Update { gradient, .. } => Some(gradient),
                             Action::Compute { .. } | Action::Parts { .. } => None,
@@ -198,7 +199,8 @@ impl Engine<'_> {
         let all = || (0..).map_while(|at| program.deferred(at));
         // SAFETY: 1. and 3.
         let squares = |(_, sum): (usize, Slot)| unsafe { self.sum_of_squares::<T>(&sum) };
-        let norm = program.needs_global_norm().then(|| root(all().map(squares).sum()));
+        let needed = optimizer.needs_global_norm() && program.needs_global_norm();
+        let norm = needed.then(|| root(all().map(squares).sum()));
         for (parameter, sum) in all() {
             // SAFETY: 1., 2. and 3.
             unsafe {

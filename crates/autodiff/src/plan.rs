@@ -397,6 +397,8 @@ struct Value {
     pinned: bool,
     /// The value that this one is another view of, or itself.
     root: u32,
+    /// Whether a plan that trains has it from the forward pass, once or again.
+    forward: bool,
 }
 
 enum Work<T: Element> {
@@ -462,6 +464,7 @@ impl<T: Element> Lowering<T> {
                 },
                 pinned: matches!(node.source, Source::Input(_)),
                 root: id as u32,
+                forward: planner.loss.is_some_and(|loss| id <= loss.id as usize || node.again),
             })
             .collect();
         // Views: a reshape is its input under another name.
@@ -508,7 +511,7 @@ impl<T: Element> Lowering<T> {
 
     fn add_value(&mut self, ty: ValueType, place: Place) -> u32 {
         let root = self.values.len() as u32;
-        self.values.push(Value { ty, place, pinned: false, root });
+        self.values.push(Value { ty, place, pinned: false, root, forward: false });
         root
     }
 
@@ -648,7 +651,9 @@ impl<T: Element> Lowering<T> {
             let output = *output;
             producer[output as usize] = Some(at);
             let &[a, b] = inputs.as_slice() else { continue };
-            if !op.is_sum() {
+            // Added up one by one, products round otherwise than added up as a whole. Whether the forward pass may do that
+            // hangs on what the backward pass reads: it never does, so that computing again changes no bit.
+            if !op.is_sum() || [output, a, b].into_iter().any(|value| self.values[value as usize].forward) {
                 continue;
             }
             let same = |x: u32| self.values[x as usize].ty == self.values[output as usize].ty;

@@ -52,9 +52,9 @@ pub mod prelude {
     pub use bantam_data::{Random, Stratified};
     #[cfg(all(feature = "nn", feature = "alloc"))]
     pub use bantam_nn::{
-        Activation, AlphaDropout, AvgPool2d, BatchNorm, Conv2d, DropPath, Dropout, Embedding, Flatten,
-        GaussianDropout, GaussianNoise, GlobalAvgPool2d, Initializer, Layer, Linear, MaxPool2d, Params,
-        Residual, Scope, Sequential, SpatialDropout, Summary,
+        Activation, AlphaDropout, AvgPool2d, BatchNorm, Concat, Conv2d, DropPath, Dropout, Embedding,
+        Flatten, GaussianDropout, GaussianNoise, GlobalAvgPool2d, Initializer, Layer, Linear, MaxPool2d,
+        Params, Recompute, Residual, Scope, Sequential, SpatialDropout, Summary,
         loss::{cross_entropy, mean_squared_error, smoothed_cross_entropy},
         penalty,
     };

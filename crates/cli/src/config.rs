@@ -46,6 +46,10 @@ pub struct Options {
     #[arg(long, help_heading = "Model", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub batch_norm: Option<bool>,
 
+    /// Keep only the results of layers, and compute the rest again in the backward pass: less memory, more time [default: false]
+    #[arg(long, help_heading = "Model", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub recompute: Option<bool>,
+
     /// Times to go through the training data [default: 20, rows: 60]
     #[arg(long, help_heading = "Training", value_name = "N")]
     pub epochs: Option<usize>,
@@ -113,6 +117,7 @@ pub struct Settings {
     pub activation: Activation,
     pub dropout: f64,
     pub batch_norm: bool,
+    pub recompute: bool,
     pub epochs: usize,
     pub batch: usize,
     pub accumulate: usize,
@@ -300,6 +305,7 @@ impl Options {
             activation: self.activation.or(other.activation),
             dropout: self.dropout.or(other.dropout),
             batch_norm: self.batch_norm.or(other.batch_norm),
+            recompute: self.recompute.or(other.recompute),
             epochs: self.epochs.or(other.epochs),
             batch: self.batch.or(other.batch),
             accumulate: self.accumulate.or(other.accumulate),
@@ -474,6 +480,7 @@ fn resolve(options: Options) -> Result<Settings, ConfigError> {
         activation: options.activation.unwrap_or(Activation::Relu),
         dropout: options.dropout.unwrap_or(dropout),
         batch_norm: options.batch_norm.unwrap_or(is_cnn),
+        recompute: options.recompute.unwrap_or(false),
         epochs: options.epochs.unwrap_or(if is_images { 20 } else { 60 }),
         batch: options.batch.unwrap_or(batch),
         accumulate: options.accumulate.unwrap_or(1),
@@ -604,6 +611,7 @@ mod tests {
         activation = "tanh"
         dropout = 0.5
         batch-norm = true
+        recompute = true
         epochs = 3
         batch = 8
         accumulate = 2
@@ -623,7 +631,7 @@ mod tests {
     fn every_key_can_be_set_and_comes_back() {
         let settings = from_file(ALL).unwrap();
         let keys = Options::keys();
-        assert_eq!(keys.len(), 22);
+        assert_eq!(keys.len(), 23);
         for key in &keys {
             assert!(
                 ALL.lines().any(|line| line.trim().starts_with(&format!("{key} ="))),

@@ -79,6 +79,7 @@ fn what_if(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Vec<Rem
         let accumulate = small(1).accumulate;
         consider(&format!("--batch 1 --accumulate {accumulate} (the same steps)"), small(1));
     }
+    consider("--recompute (the same steps)", Settings { recompute: true, ..settings.clone() });
     consider("--optimizer sgd --momentum 0 (no optimizer state)", stateless(settings.clone()));
     if settings.clip_norm.is_some() {
         consider(

@@ -49,14 +49,26 @@ fn head(
 ) -> Sequential {
     for (i, &hidden) in (1..).zip(&settings.hidden) {
         let bias = !settings.batch_norm;
-        net = net.then(Linear::with(p.at(&format!("hidden{i}")), width, hidden, initializer(settings), bias));
+        let mut layer = Sequential::new().then(Linear::with(
+            p.at(&format!("hidden{i}")),
+            width,
+            hidden,
+            initializer(settings),
+            bias,
+        ));
         if settings.batch_norm {
-            net = net.then(BatchNorm::new(p.at(&format!("hidden{i}_norm")), hidden));
+            layer = layer.then(BatchNorm::new(p.at(&format!("hidden{i}_norm")), hidden));
         }
-        net = net.then(activation(settings)).then(Dropout::new(settings.dropout as f32));
+        layer = layer.then(activation(settings)).then(Dropout::new(settings.dropout as f32));
+        net = then(net, settings, layer);
         width = hidden;
     }
     net.then(Linear::with(p.at("logits"), width, classes, Initializer::GlorotNormal, true))
+}
+
+/// `layer` behind `net`; if the settings say so, of its values only the result is kept.
+fn then(net: Sequential, settings: &Settings, layer: impl Layer + Send + Sync + 'static) -> Sequential {
+    if settings.recompute { net.then(Recompute(layer)) } else { net.then(layer) }
 }
 
 /// A 3×3 convolution that keeps the size, with or without normalisation.
@@ -72,13 +84,14 @@ fn cnn(p: &mut Params, settings: &Settings, features: Shape, classes: usize) -> 
     let (mut channels, mut height, mut width) = image(features);
     let mut net = Sequential::new();
     for (i, &next) in (1..).zip(&settings.channels) {
-        net = net.then(convolution(p, &format!("conv{i}"), [channels, next], 1, settings.batch_norm));
-        net = net.then(activation(settings));
+        let mut layer = convolution(p, &format!("conv{i}"), [channels, next], 1, settings.batch_norm);
+        layer = layer.then(activation(settings));
         channels = next;
         if height.min(width) >= 2 {
-            net = net.then(MaxPool2d::new(2));
+            layer = layer.then(MaxPool2d::new(2));
             (height, width) = (height / 2, width / 2);
         }
+        net = then(net, settings, layer);
     }
     head(net.then(Flatten), p, settings, channels * height * width, classes)
 }
@@ -95,12 +108,12 @@ fn resnet(p: &mut Params, settings: &Settings, features: Shape, classes: usize) 
             .then(activation(settings))
             .then(convolution(p, &format!("block{i}.conv2"), [next, next], 1, true));
         net = if stride == 1 && width == next {
-            net.then(Residual::new(body))
+            then(net, settings, Residual::new(body))
         } else {
             let name = format!("block{i}.shortcut");
             let shortcut =
                 Conv2d::with(p.at(&name), [width, next], 1, 1, Initializer::HeNormal, true).stride(stride);
-            net.then(Residual::new(body).shortcut(shortcut))
+            then(net, settings, Residual::new(body).shortcut(shortcut))
         };
         net = net.then(activation(settings));
         width = next;

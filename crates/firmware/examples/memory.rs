@@ -2,11 +2,16 @@
 
 use bantam::autodiff::{Error, Mode, Plan, UpdateOrder};
 use bantam::core::{Optimizer, Shape};
-use bantam::nn::{Layer, Params, loss::cross_entropy};
+use bantam::nn::{
+    Activation, Concat, Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, Params, Recompute, Sequential,
+    loss::cross_entropy,
+};
 use bantam::optim::{Adam, Sgd};
-use bantam_firmware::networks::{ALIGNMENT, Cnn, Mlp};
+use bantam_firmware::networks::ALIGNMENT;
+use core::cell::RefCell;
 
 /// One way to train.
+#[derive(Clone, Copy)]
 struct Way {
     name: &'static str,
     batch: usize,
@@ -17,6 +22,62 @@ struct Way {
     optimizer: &'static dyn Optimizer<f32>,
     /// What trains; everything if empty.
     trains: &'static [&'static str],
+    /// Whether the values inside of layers are computed again in the backward pass.
+    recompute: bool,
+    /// Whether of each layer but the last only a quarter of the channels trains: the others are a frozen layer beside it.
+    quarter: bool,
+}
+
+impl Way {
+    /// `net` and behind it a layer of so many outputs, or two beside each other, with what follows it.
+    fn layer<L: Layer + Send + Sync + 'static>(
+        &self,
+        net: Sequential,
+        outputs: usize,
+        make: impl Fn(&str, usize) -> L,
+        after: impl Layer + Send + Sync + 'static,
+    ) -> Sequential {
+        let layer = Sequential::new();
+        let layer = if self.quarter {
+            let trained = outputs / 4;
+            let [frozen, trained] = [make(".frozen", outputs - trained), make(".trained", trained)];
+            layer.then(Concat::new().with(frozen).with(trained))
+        } else {
+            layer.then(make("", outputs))
+        };
+        let layer = layer.then(after);
+        if self.recompute { net.then(Recompute(layer)) } else { net.then(layer) }
+    }
+
+    /// The firmware's network for the digits.
+    fn cnn(&self, p: &mut Params) -> Sequential {
+        let p = RefCell::new(p);
+        let mut net = Sequential::new();
+        for (name, [inputs, outputs]) in [("conv1", [1, 8]), ("conv2", [8, 16])] {
+            let convolution = |part: &str, outputs| {
+                Conv2d::new(p.borrow_mut().at(&format!("{name}{part}")), inputs, outputs, 3).same()
+            };
+            net = self.layer(
+                net,
+                outputs,
+                convolution,
+                Sequential::new().then(Activation::Relu).then(MaxPool2d::new(2)),
+            );
+        }
+        let logits = Linear::new(p.borrow_mut().at("logits"), 16 * 2 * 2, 10);
+        net.then(Flatten).then(Dropout::new(0.1)).then(logits)
+    }
+
+    /// 784-32-10.
+    fn mlp(&self, p: &mut Params) -> Sequential {
+        let p = RefCell::new(p);
+        let hidden =
+            |part: &str, outputs| Linear::new(p.borrow_mut().at(&format!("hidden{part}")), 784, outputs);
+        let after = Sequential::new().then(Activation::Relu).then(Dropout::new(0.1));
+        let net = self.layer(Sequential::new().then(Flatten), 32, hidden, after);
+        let logits = Linear::new(p.borrow_mut().at("logits"), 32, 10);
+        net.then(logits)
+    }
 }
 
 /// The bytes of the arena, and those of frozen parameters, which a plan in flash does not copy.
@@ -49,10 +110,16 @@ fn main() -> Result<(), Error> {
         order: UpdateOrder::AsReady,
         optimizer: &ADAM,
         trains: &[],
+        recompute: false,
+        quarter: false,
     };
     let sgd = Way { name: "SGD without state, batch 1", batch: 1, optimizer: &SGD, ..adam };
+    let quarter = |way| Way { quarter: true, trains: &["*.trained.*", "logits"], ..way };
     let ways = [
         Way { name: "Adam, batch 8, nothing shares memory", shares: false, ..adam },
+        Way { name: "Adam, batch 8, values inside of layers computed again", recompute: true, ..adam },
+        Way { name: "Adam, batch 8, a quarter of the channels", ..quarter(adam) },
+        Way { name: "SGD, batch 1, a quarter of the channels", ..quarter(sgd) },
         Way { name: "Adam, batch 8, updates at the end", order: UpdateOrder::AtEnd, ..adam },
         Way { name: "Adam, 8 micro-batches of 1", batch: 1, accumulates: true, ..adam },
         Way { name: "Adam, batch 1", batch: 1, ..adam },
@@ -68,10 +135,10 @@ fn main() -> Result<(), Error> {
     let mut rows = Vec::new();
     for way in &ways {
         let mut params = Params::new();
-        let net = Cnn::new(&mut params);
+        let net = way.cnn(&mut params);
         let [cnn, cnn_frozen] = bytes(way, &[1, 8, 8], &mut params, &net)?;
         let mut params = Params::new();
-        let net = Mlp::new(&mut params, [784, 32, 10]);
+        let net = way.mlp(&mut params);
         let [mlp, mlp_frozen] = bytes(way, &[784], &mut params, &net)?;
         rows.push((way.name, [cnn, cnn - cnn_frozen, mlp, mlp - mlp_frozen]));
     }

@@ -21,10 +21,14 @@ mod arena;
 mod bare;
 #[cfg(all(feature = "alloc", any(target_os = "none", target_family = "wasm")))]
 mod heap;
+#[cfg(all(target_os = "none", any(target_arch = "riscv32", target_arch = "riscv64")))]
+mod nor;
 
 pub use arena::Arena;
 #[cfg(all(feature = "alloc", any(target_os = "none", target_family = "wasm")))]
 pub use heap::Heap;
+#[cfg(all(target_os = "none", any(target_arch = "riscv32", target_arch = "riscv64")))]
+pub use nor::Nor;
 
 /// Writes bytes to whoever watches: the emulator's standard error, the host's standard output.
 pub fn write(bytes: &[u8]) {

@@ -394,6 +394,72 @@ impl<T: Element> Layer<T> for Sequential<T> {
     }
 }
 
+/// A layer of whose values only the result is kept for the backward pass; the others are computed again there. See
+/// [`Var::recompute`].
+///
+/// Worth it around whatever makes large values for a small result: a convolution with normalisation and pooling.
+#[derive(Clone, Debug)]
+pub struct Recompute<L>(
+    /// The layer.
+    pub L,
+);
+
+impl<T: Element, L: Layer<T>> Layer<T> for Recompute<L> {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        x.recompute(|x| self.0.forward(x))
+    }
+}
+
+/// Layers that see the same values, and their results side by side along axis 1: the channels of images, the features of
+/// rows.
+///
+/// With one of them frozen, only a part of a layer's channels trains, and only that part has gradients and optimizer state:
+///
+/// ```
+/// use bantam_nn::{Concat, Linear, Params};
+/// let mut params = Params::new();
+/// // Of 32 outputs the last 8 train.
+/// let hidden: Concat = Concat::new()
+///     .with(Linear::new(params.at("hidden.frozen"), 64, 24))
+///     .with(Linear::new(params.at("hidden.trained"), 64, 8));
+/// params.freeze("hidden.frozen.*")?;
+/// # Ok::<(), bantam_nn::NoMatch>(())
+/// ```
+#[derive(Default)]
+pub struct Concat<T: Element = f32> {
+    layers: Vec<Box<dyn Layer<T> + Send + Sync>>,
+}
+
+impl<T: Element> Debug for Concat<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Concat").field("layers", &self.layers.len()).finish()
+    }
+}
+
+impl<T: Element> Concat<T> {
+    /// No layers; without one the result is the input.
+    pub fn new() -> Self {
+        Concat { layers: Vec::new() }
+    }
+
+    /// Adds a layer behind the others.
+    #[must_use]
+    pub fn with(mut self, layer: impl Layer<T> + Send + Sync + 'static) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+}
+
+impl<T: Element> Layer<T> for Concat<T> {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        let results: Vec<Var<'g, T>> = self.layers.iter().map(|layer| layer.forward(x)).collect();
+        match results.as_slice() {
+            [] => x,
+            _ => x.graph().concat(&results, 1),
+        }
+    }
+}
+
 /// `body(x) + shortcut(x)` (He et al., 2016); the shortcut is the identity unless the body changes the shape.
 #[derive(Clone, Debug)]
 pub struct Residual<B, S = ()> {

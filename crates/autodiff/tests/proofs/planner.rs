@@ -32,14 +32,23 @@ fn specs() -> Vec<ParameterSpec> {
 
 type V<'g> = Var<'g, f64>;
 
+/// Ops that are computed again together.
+const GROUP: usize = 4;
+
 /// A random graph over two inputs that are used and one that is not: elementwise ops, products with tied weights,
-/// reductions, views, values that are used again, dropout, an assignment to a buffer. Returns the loss and outputs.
-fn random_graph<'g>(graph: &'g Graph<f64>, steps: usize, random: &mut Stream) -> (V<'g>, Vec<V<'g>>) {
+/// reductions, views, values that are used again, dropout, an assignment to a buffer. Returns the loss and outputs. With
+/// `recompute`, the backward pass computes most of it again.
+fn random_graph<'g>(
+    graph: &'g Graph<f64>,
+    steps: usize,
+    recompute: bool,
+    random: &mut Stream,
+) -> (V<'g>, Vec<V<'g>>) {
     let shape = Shape::of([ROWS, COLUMNS]);
     let p: Vec<V<'g>> = (0..7).map(|index| graph.parameter(index)).collect();
     let unused = graph.input("unused", shape);
     let mut values = vec![graph.input("x", shape), graph.input("y", shape), p[0], p[1]];
-    for _ in 0..steps {
+    let mut record = |values: &mut Vec<V<'g>>| {
         let mut any = || values[below(random, values.len() as u32) as usize];
         let (x, y) = (any(), any());
         let next = match below(random, 18) {
@@ -63,6 +72,14 @@ fn random_graph<'g>(graph: &'g Graph<f64>, steps: usize, random: &mut Stream) ->
             _ => x + y.tanh().sum_all() * 0.1,
         };
         values.push(next);
+        next
+    };
+    for _ in 0..steps / GROUP {
+        let mut group = |x| (0..GROUP).fold(x, |_, _| record(&mut values));
+        let _ = if recompute { p[0].recompute(group) } else { group(p[0]) };
+    }
+    for _ in 0..steps % GROUP {
+        record(&mut values);
     }
     let last = values[values.len() - 1];
     let some = values[below(random, values.len() as u32) as usize];
@@ -112,7 +129,7 @@ fn sharing_memory_and_early_updates_change_no_bit() {
     let run = TestRunner::new(config).run(&(1..30_usize, any::<u64>()), |(steps, seed)| {
         let seed = seed >> 8;
         let graph = Graph::with_parameters(specs(), Mode::Train);
-        let (loss, outputs) = random_graph(&graph, steps, &mut rng(seed));
+        let (loss, outputs) = random_graph(&graph, steps, false, &mut rng(seed));
         let mut results = Vec::new();
         for (share, order, sums) in [
             (false, UpdateOrder::AtEnd, false),
@@ -148,6 +165,63 @@ fn sharing_memory_and_early_updates_change_no_bit() {
     if let Err(error) = run {
         panic!("{error}");
     }
+}
+
+#[test]
+fn computing_again_changes_no_bit() {
+    let config =
+        Config { cases: 200, rng_seed: RngSeed::Fixed(5), failure_persistence: None, ..Config::default() };
+    let run = TestRunner::new(config).run(&(GROUP..40_usize, any::<u64>()), |(steps, seed)| {
+        let seed = seed >> 8;
+        let mut results = Vec::new();
+        for (recompute, share) in [(false, false), (true, false), (true, true)] {
+            let graph = Graph::with_parameters(specs(), Mode::Train);
+            let (loss, outputs) = random_graph(&graph, steps, recompute, &mut rng(seed));
+            let mut planner = graph.planner().optimizer(&SGD).loss(loss).share_memory(share);
+            for output in &outputs {
+                planner = planner.output("value", *output);
+            }
+            let plan = planner.build().map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let mut session = start(plan, seed);
+            for _ in 0..3 {
+                session.step(&SGD).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            }
+            results.push(bits(&session, outputs.len()));
+        }
+        prop_assert!(results[0] == results[1] && results[0] == results[2], "other bits");
+        Ok(())
+    });
+    if let Err(error) = run {
+        panic!("{error}");
+    }
+}
+
+fn bend<'g>(x: V<'g>, [widen, narrow]: [V<'g>; 2]) -> V<'g> {
+    x.linear(widen, None).tanh().linear(narrow, None)
+}
+
+/// Three blocks that widen, bend and narrow again: of each only the narrow result stays.
+#[test]
+fn what_is_computed_again_is_not_kept() {
+    const ROWS: usize = 32;
+    let specs =
+        || (0..6).map(|i| parameter(&i.to_string(), if i % 2 == 0 { &[64, 8] } else { &[8, 64] })).collect();
+    let plan = |recompute: bool| {
+        let graph = Graph::<f64>::with_parameters(specs(), Mode::Train);
+        let mut x = graph.input("x", Shape::of([ROWS, 8]));
+        for block in 0..3 {
+            let weight = |i: usize| graph.parameter(2 * block + i);
+            let wide = [weight(0), weight(1)];
+            x = if recompute { x.recompute(|x| bend(x, wide)) } else { bend(x, wide) };
+        }
+        graph.planner().loss(x.square().mean_all()).build().unwrap()
+    };
+    let wide = ROWS * 64 * size_of::<f64>();
+    let (kept, again) = (plan(false), plan(true));
+    // Of three wide values that wait for the backward pass, none does.
+    assert_eq!(kept.memory().saved_activations - again.memory().saved_activations, 3 * wide);
+    // One is there at a time, computed again for its block.
+    assert_eq!(kept.memory().peak - again.memory().peak, 2 * wide);
 }
 
 /// Full batches against micro-batches, whose plans have other shapes, in one session.

@@ -116,6 +116,11 @@ fn inspect_tells_layers_and_memory_and_trains_nothing() {
     ] {
         assert!(shown.contains(words), "{words} is missing in:\n{shown}");
     }
+    // A convolution's values before normalisation and pooling need not be kept.
+    let small = folder.run("inspect --target-ram 64K");
+    let advice = text(&small.stdout);
+    assert!(!small.status.success());
+    assert!(advice.contains("with --recompute (the same steps)"), "{advice}");
     assert!(folder.everything().is_empty());
     folder.succeed("--data iris --epochs 1 --run run");
     assert!(folder.succeed("inspect run").contains("hidden1"));
