@@ -310,7 +310,11 @@ impl<'g, T: Element> Planner<'g, T> {
     ///
     /// # Errors
     /// The first mistake that was made while recording, or a gradient that cannot be had.
-    pub fn build(mut self) -> Result<Plan<T>, Error> {
+    pub fn build(self) -> Result<Plan<T>, Error> {
+        T::plan(self)
+    }
+
+    pub(crate) fn make(mut self) -> Result<Plan<T>, Error> {
         let graph = self.graph;
         graph.check()?;
         if self.loss.is_none() && self.outputs.is_empty() {

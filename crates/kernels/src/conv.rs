@@ -6,8 +6,9 @@
 //! the lanes, and a panel of B is gathered from the padded image just before it is multiplied. The gradient by the input
 //! is the convolution of `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
 
-mod depthwise;
-mod direct;
+pub mod depthwise;
+pub mod direct;
+mod plain;
 
 use crate::elementwise::{Span, functions, map};
 use crate::gemm::{
@@ -15,7 +16,7 @@ use crate::gemm::{
 };
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use bantam_core::Context;
 use core::fmt;
 use core::ops::Range;
@@ -350,37 +351,7 @@ impl Window {
         if self.is_plain() {
             return x;
         }
-        if !used {
-            scratch.fill(T::zero());
-        }
-        let [height, width] = self.source;
-        if height * width == 0 {
-            return scratch;
-        }
-        // Where pixel `at` of an axis goes, if it is not cut off.
-        let place = |axis: usize, at: usize| {
-            usize::try_from((at * self.spread[axis]) as isize + self.before[axis])
-                .ok()
-                .filter(|at| *at < self.padded[axis])
-        };
-        // The pixels of a row that are kept.
-        let first = (0..width).find(|x| place(1, *x).is_some()).unwrap_or(width);
-        let last = (first..width).find(|x| place(1, *x).is_none()).unwrap_or(width);
-        let planes = x.chunks_exact(height * width).zip(scratch.chunks_exact_mut(self.plane()));
-        for (plane, padded) in planes {
-            for (y, row) in plane.chunks_exact(width).enumerate() {
-                let (Some(y), Some(x)) = (place(0, y), place(1, first)) else { continue };
-                let padded = &mut padded[y * self.padded[1] + x..];
-                let row = &row[first..last];
-                if self.spread[1] == 1 {
-                    copy_row(simd, row, &mut padded[..row.len()]);
-                } else {
-                    for (padded, x) in padded.iter_mut().step_by(self.spread[1]).zip(row) {
-                        *padded = *x;
-                    }
-                }
-            }
-        }
+        simd.call(Expand { window: self, x, scratch: &mut *scratch, used });
         scratch
     }
 
@@ -693,6 +664,9 @@ pub fn conv2d_forward<T: Element>(
     require(
         scratch.len() >= conv2d_forward_scratch(shape) && bias.is_none_or(|b| b.len() == shape.channels_out),
     );
+    if is_plain(cx) {
+        return plain::forward(cx, shape, x, weight, bias, activation, y, scratch);
+    }
     let window = shape.input_window();
     if shape.forward_method() != ConvMethod::Direct {
         return correlate(cx, shape, &window, x, weight, bias, activation, y, false, scratch);
@@ -702,7 +676,7 @@ pub fn conv2d_forward<T: Element>(
     let taps = window.taps();
     if taps > 0 && kernels > 0 {
         let groups = weight.chunks_exact(kernels * taps).zip(packed.chunks_exact_mut(kernels_packed));
-        groups.for_each(|(planes, packed)| run(cx, Pack { planes, len: taps, packed }));
+        groups.for_each(|(planes, packed)| T::run(cx, Pack { planes, len: taps, packed }));
     }
     let finish = Finish { bias, relu: activation == Activation::Relu, accumulate: false };
     let size = [shape.out_height(), shape.out_width()];
@@ -720,13 +694,14 @@ fn apply_long<T: Element>(cx: &Context<'_>, activation: Activation, y: &mut [T])
 }
 
 /// [`pack`] as an algorithm of its own.
-struct Pack<'a, 'b, T> {
+pub struct Pack<'a, 'b, T> {
     planes: &'a [T],
     len: usize,
     packed: &'b mut [T],
 }
 
 impl<T: Element> SimdOp for Pack<'_, '_, T> {
+    const FUSES: bool = true;
     type Output = ();
 
     #[inline(always)]
@@ -768,6 +743,9 @@ pub fn conv2d_backward_input<T: Element>(
         dx.len() == shape.input_len() && weight.len() == shape.weight_len() && dy.len() == shape.output_len(),
     );
     require(scratch.len() >= conv2d_backward_input_scratch(shape));
+    if is_plain(cx) {
+        return plain::backward_input(shape, dy, weight, dx, accumulate, scratch);
+    }
     let (taps, inputs, outputs) = (shape.taps(), shape.in_group(), shape.out_group());
     if shape.backward_input_method() != ConvMethod::Direct {
         let (turned, scratch) = scratch.split_at_mut(shape.weight_len());
@@ -817,7 +795,7 @@ pub fn conv2d_backward_input<T: Element>(
                 }
             }
             let (packed, others) = rest.split_at_mut(packed_len(inputs, len));
-            run(cx, Pack { planes: &turned[..inputs * len], len, packed });
+            T::run(cx, Pack { planes: &turned[..inputs * len], len, packed });
             rest = others;
         }
     }
@@ -852,12 +830,60 @@ fn direct<T: Element>(
         let (y, scratch) =
             unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
         let x = &x[images.start * x_image..images.end * x_image];
-        run(cx, Direct { cx, shape, window, gradient, x, packed, finish, y, image, size, scratch });
+        T::run(cx, Direct { cx, shape, window, gradient, x, packed, finish, y, image, size, scratch });
     });
 }
 
+/// Copies planes to where zeros surround them; see [`Window::expand`].
+struct Expand<'a, 'b, T> {
+    window: &'a Window,
+    x: &'a [T],
+    scratch: &'b mut [T],
+    used: bool,
+}
+
+impl<T: Element> SimdOp for Expand<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Expand { window, x, scratch, used } = self;
+        if !used {
+            scratch.fill(T::zero());
+        }
+        let [height, width] = window.source;
+        if height * width == 0 {
+            return;
+        }
+        // Where pixel `at` of an axis goes, if it is not cut off.
+        let place = |axis: usize, at: usize| {
+            usize::try_from((at * window.spread[axis]) as isize + window.before[axis])
+                .ok()
+                .filter(|at| *at < window.padded[axis])
+        };
+        // The pixels of a row that are kept.
+        let first = (0..width).find(|x| place(1, *x).is_some()).unwrap_or(width);
+        let last = (first..width).find(|x| place(1, *x).is_none()).unwrap_or(width);
+        let planes = x.chunks_exact(height * width).zip(scratch.chunks_exact_mut(window.plane()));
+        for (plane, padded) in planes {
+            for (y, row) in plane.chunks_exact(width).enumerate() {
+                let (Some(y), Some(x)) = (place(0, y), place(1, first)) else { continue };
+                let padded = &mut padded[y * window.padded[1] + x..];
+                let row = &row[first..last];
+                if window.spread[1] == 1 {
+                    copy_row(simd, row, &mut padded[..row.len()]);
+                } else {
+                    for (padded, x) in padded.iter_mut().step_by(window.spread[1]).zip(row) {
+                        *padded = *x;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// The images of one task of [`direct`].
-struct Direct<'a, 'b, T> {
+pub struct Direct<'a, 'b, T> {
     cx: &'a Context<'a>,
     shape: &'a ConvShape,
     window: &'a Window,
@@ -873,6 +899,8 @@ struct Direct<'a, 'b, T> {
 }
 
 impl<T: Element> SimdOp for Direct<'_, '_, T> {
+    // It does not, but its tiles do: one version of what all kinds share is then enough. The same below.
+    const FUSES: bool = true;
     type Output = ();
 
     #[inline(always)]
@@ -929,12 +957,12 @@ fn correlate<T: Element>(
         if depthwise {
             let (channels, relu) = (shape.groups, activation == Activation::Relu);
             let plane = image / channels;
-            return run(
+            return T::run(
                 cx,
                 Planes { window, channels, x, weight, bias, relu, accumulate, y, plane, scratch },
             );
         }
-        run(
+        T::run(
             cx,
             Correlate {
                 window,
@@ -954,7 +982,7 @@ fn correlate<T: Element>(
 }
 
 /// The images of one task.
-struct Correlate<'a, 'b, T> {
+pub struct Correlate<'a, 'b, T> {
     window: &'a Window,
     groups: usize,
     x: &'a [T],
@@ -1044,9 +1072,6 @@ pub fn conv2d_backward_weight<T: Element>(
 ) {
     require(x.len() == shape.input_len() && dw.len() == shape.weight_len() && dy.len() == shape.output_len());
     require(scratch.len() >= conv2d_backward_weight_scratch(shape));
-    let (window, pieces, sums_len) = (shape.input_window(), shape.pieces(), shape.sums_len());
-    let (sums, scratch) = scratch.split_at_mut(pieces * sums_len);
-    let len = shape.weight_task_scratch();
     if dw.is_empty() {
         return;
     }
@@ -1056,6 +1081,12 @@ pub fn conv2d_backward_weight<T: Element>(
         }
         return;
     }
+    if is_plain(cx) {
+        return plain::backward_weight(shape, x, dy, dw, accumulate, scratch);
+    }
+    let (window, pieces, sums_len) = (shape.input_window(), shape.pieces(), shape.sums_len());
+    let (sums, scratch) = scratch.split_at_mut(pieces * sums_len);
+    let len = shape.weight_task_scratch();
     let tasks = Parts::new(scratch);
     for_each_chunk(cx, sums, sums_len, |piece, sum| {
         // SAFETY: each piece has its own scratch.
@@ -1064,9 +1095,9 @@ pub fn conv2d_backward_weight<T: Element>(
         let window = &window;
         match shape.backward_weight_method() {
             ConvMethod::Direct => {
-                run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch })
+                T::run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch })
             }
-            ConvMethod::Panels => run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
+            ConvMethod::Panels => T::run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
             ConvMethod::Depthwise => {
                 let (x_image, image, plane) =
                     (x.len() / shape.batch, dy.len() / shape.batch, shape.out_plane());
@@ -1075,7 +1106,7 @@ pub fn conv2d_backward_weight<T: Element>(
                     &dy[images.start * image..images.end * image],
                 );
                 // Without outputs there are no products.
-                run(cx, Weights { window, x, dy, plane: plane.max(1), sums: sum, scratch });
+                T::run(cx, Weights { window, x, dy, plane: plane.max(1), sums: sum, scratch });
             }
         }
     });
@@ -1106,7 +1137,7 @@ pub fn conv2d_backward_weight<T: Element>(
 }
 
 /// The sum over the images of one piece, as [`weight_sums`] leaves it.
-struct DirectWeightGradient<'a, 'b, T> {
+pub struct DirectWeightGradient<'a, 'b, T> {
     cx: &'a Context<'a>,
     shape: &'a ConvShape,
     window: &'a Window,
@@ -1118,6 +1149,7 @@ struct DirectWeightGradient<'a, 'b, T> {
 }
 
 impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
+    const FUSES: bool = true;
     type Output = ();
 
     #[inline(always)]
@@ -1135,7 +1167,8 @@ impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
                 let i = image * shape.groups + group;
                 let planes =
                     window.expand(simd, &x[i * source..][..source], planes, i > images.start * shape.groups);
-                pack(simd, &dy[i * channels * pixels..][..channels * pixels], pixels, packed);
+                let planes_of_dy = &dy[i * channels * pixels..][..channels * pixels];
+                simd.call(Pack { planes: planes_of_dy, len: pixels, packed: &mut *packed });
                 weight_sums(cx, window, shape.out_height(), channels, planes, packed, sum);
             }
         }
@@ -1143,7 +1176,7 @@ impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
 }
 
 /// The sum over the images of one piece.
-struct WeightGradient<'a, 'b, T> {
+pub struct WeightGradient<'a, 'b, T> {
     shape: &'a ConvShape,
     window: &'a Window,
     x: &'a [T],

@@ -2,7 +2,7 @@
 
 use crate::elementwise::Span;
 use crate::parallel::GRAIN;
-use crate::simd::{Element, Simd, SimdOp, run};
+use crate::simd::{Element, Simd, SimdOp};
 use bantam_core::Context;
 use bantam_core::random::Key;
 use rand_core::Rng;
@@ -21,12 +21,12 @@ pub fn dropout<T: Element>(cx: &Context<'_>, key: Key, rate: f32, span: Span<'_,
     let scale = if rate < 1.0 { T::from_f64(1.0 / (1.0 - rate.max(0.0))) } else { T::zero() };
     span.for_each_chunk(cx, GRAIN, |index, span| {
         let start = index as u64 * GRAIN as u64;
-        run(cx, Dropout { keys, start, threshold, scale, span });
+        T::run(cx, Dropout { keys, start, threshold, scale, span });
     });
 }
 
 /// One chunk, which does not cross a multiple of 2^32 elements.
-struct Dropout<'a, T> {
+pub struct Dropout<'a, T> {
     keys: [u32; 2],
     start: u64,
     threshold: u32,

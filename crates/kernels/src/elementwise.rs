@@ -71,9 +71,10 @@ pub fn map<T: Element, F: MapFn<T>>(cx: &Context<'_>, f: F, span: Span<'_, T>) {
     span.for_each_chunk(cx, GRAIN, |_, span| run(cx, MapOp { f, span }));
 }
 
-struct MapOp<'a, T, F> {
-    f: F,
-    span: Span<'a, T>,
+/// A map on the calling thread.
+pub struct MapOp<'a, T, F> {
+    pub(crate) f: F,
+    pub(crate) span: Span<'a, T>,
 }
 
 impl<T: Element, F: MapFn<T>> SimdOp for MapOp<'_, T, F> {
@@ -99,13 +100,6 @@ impl<T: Element, F: MapFn<T>> SimdOp for MapOp<'_, T, F> {
 // The loops below take functions as types with an `apply` that is always inlined and not as closures: a closure is not
 // compiled for the level's instructions until it is inlined, and a long one is not. They take pointers, because one loop
 // then serves what is overwritten and what is not: each of them is compiled for every function and every level.
-
-/// y = f(x) on the calling thread.
-#[inline(always)]
-pub(crate) fn map_slice<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: &[T], y: &mut [T]) {
-    // SAFETY: both slices have as many elements, and they are separate.
-    unsafe { map_line(simd, f, x.as_ptr(), y.as_mut_ptr(), x.len().min(y.len())) };
-}
 
 /// y = f(y) on the calling thread.
 #[inline(always)]
@@ -277,6 +271,19 @@ pub fn zip<T: Element, F: ZipFn<T>>(
     b: Arg<'_, T>,
     out: &mut [T],
 ) {
+    zip_by(cx, &f, shape, a, b, out);
+}
+
+/// As [`zip`], for a function that the caller does not name: what is around the innermost loops is compiled once for all
+/// functions.
+pub fn zip_by<T: Element>(
+    cx: &Context<'_>,
+    f: &dyn ZipLines<T>,
+    shape: &[usize],
+    a: Arg<'_, T>,
+    b: Arg<'_, T>,
+    out: &mut [T],
+) {
     require(shape.len() <= MAX_RANK && out.len() == shape.iter().product());
     if out.is_empty() {
         return;
@@ -288,9 +295,55 @@ pub fn zip<T: Element, F: ZipFn<T>>(
             require(x.len() > (0..walk.rank).map(reach).sum());
         }
     }
-    for_each_chunk(cx, out, GRAIN, |index, out| {
-        run(cx, ZipOp { f, walk, start: index * GRAIN, a, b, out });
-    });
+    for_each_chunk(cx, out, GRAIN, |index, out| walk.zip(cx, f, index * GRAIN, [a, b], out));
+}
+
+/// Any [`ZipFn`].
+pub trait ZipLines<T: Element>: Sync {
+    /// Applies the function to one line.
+    #[doc(hidden)]
+    fn line(&self, cx: &Context<'_>, line: ZipLine<T>);
+}
+
+impl<T: Element, F: ZipFn<T>> ZipLines<T> for F {
+    fn line(&self, cx: &Context<'_>, line: ZipLine<T>) {
+        run(cx, LineOp { f: *self, line });
+    }
+}
+
+/// Lines of the output, one after the other, and what they are computed from: [`Line`]s that can be read as far as they are
+/// long. Only this module makes one.
+#[derive(Debug)]
+pub struct ZipLine<T> {
+    operands: [Line<T>; 2],
+    out: *mut T,
+    len: usize,
+    count: usize,
+}
+
+struct LineOp<T, F> {
+    f: F,
+    line: ZipLine<T>,
+}
+
+impl<T: Element, F: ZipFn<T>> SimdOp for LineOp<T, F> {
+    const FUSES: bool = F::FUSES;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let ZipLine { operands, out, len, count } = self.line;
+        let mut buffers = [[T::zero(); LANES]; 2];
+        for i in 0..count {
+            let [a, b] = &mut buffers;
+            // SAFETY: 1. `Line::new` gave what can be read for `len` elements of each line, or for one with a step of 0,
+            // which is repeated here. 2. An operand is the output itself, or a slice or buffer apart from it.
+            unsafe {
+                let starts = [operands[0].start(i, a), operands[1].start(i, b)];
+                zip_line(simd, self.f, starts, [operands[0].step, operands[1].step], out.add(i * len), len);
+            }
+        }
+    }
 }
 
 fn strides<'a, T>(arg: &Arg<'a, T>) -> Option<&'a [usize]> {
@@ -363,22 +416,16 @@ impl Walk {
     }
 }
 
-struct ZipOp<'a, 'b, T, F> {
-    f: F,
-    walk: Walk,
-    start: usize,
-    a: Arg<'a, T>,
-    b: Arg<'a, T>,
-    out: &'b mut [T],
-}
-
 /// Elements of a strided operand that are collected at a time.
 const COLLECTED: usize = 8 * LANES;
 
-/// One operand along the innermost axis, as [`zip_line`] takes it.
+/// One operand along the innermost axis, as [`zip_line`] takes it, but that a single element is not repeated yet.
+#[derive(Debug)]
 struct Line<T> {
     start: *const T,
     step: usize,
+    /// The distance to the next line.
+    next: usize,
 }
 
 impl<T: Element> Line<T> {
@@ -388,59 +435,85 @@ impl<T: Element> Line<T> {
     fn new(
         arg: Arg<'_, T>,
         offset: usize,
-        stride: usize,
+        [next, stride]: [usize; 2],
         out: *const T,
         len: usize,
         buffer: &mut [T; COLLECTED],
     ) -> Self {
         let x = match arg {
-            Arg::Out => return Line { start: out, step: LANES },
+            Arg::Out => return Line { start: out, step: LANES, next },
             Arg::In(x, _) => &x[offset..],
         };
+        // Of the other lines, `zip_by` has checked that they lie in the slice.
+        require(x.len() >= if stride == 0 { 1 } else { (len - 1) * stride + 1 });
         match stride {
-            1 => Line { start: x[..len].as_ptr(), step: LANES },
-            0 => {
-                buffer[..LANES].fill(x[0]);
-                Line { start: buffer.as_ptr(), step: 0 }
-            }
+            1 => Line { start: x.as_ptr(), step: LANES, next },
+            0 => Line { start: x.as_ptr(), step: 0, next },
             _ => {
                 for (to, from) in buffer[..len].iter_mut().zip(x.iter().step_by(stride)) {
                     *to = *from;
                 }
-                Line { start: buffer.as_ptr(), step: LANES }
+                Line { start: buffer.as_ptr(), step: LANES, next }
             }
         }
     }
+
+    /// Where line `i` starts, or `buffer` filled with its only element.
+    ///
+    /// # Safety
+    /// 1. There is such a line.
+    #[inline(always)]
+    unsafe fn start(&self, i: usize, buffer: &mut [T; LANES]) -> *const T {
+        let start = self.start.wrapping_add(i * self.next);
+        if self.step == 0 {
+            // SAFETY: 1.
+            buffer.fill(unsafe { *start });
+            return buffer.as_ptr();
+        }
+        start
+    }
 }
 
-impl<T: Element, F: ZipFn<T>> SimdOp for ZipOp<'_, '_, T, F> {
-    const FUSES: bool = F::FUSES;
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let ZipOp { f, walk, start, a, b, mut out } = self;
-        let last = walk.rank - 1;
-        let most = if [walk.a[last], walk.b[last]].iter().any(|&stride| stride > 1) {
-            COLLECTED
-        } else {
-            usize::MAX
-        };
-        let mut at = walk.coordinates(start);
+impl Walk {
+    /// Computes the elements from number `start` on, as many as `out` has.
+    fn zip<T: Element>(
+        &self,
+        cx: &Context<'_>,
+        f: &dyn ZipLines<T>,
+        start: usize,
+        [a, b]: [Arg<'_, T>; 2],
+        mut out: &mut [T],
+    ) {
+        let last = self.rank - 1;
+        let collects = [self.a[last], self.b[last]].iter().any(|&stride| stride > 1);
+        let most = if collects { COLLECTED } else { usize::MAX };
+        // The distance between lines, and between elements.
+        let steps = |strides: &[usize]| [if last > 0 { strides[last - 1] } else { 0 }, strides[last]];
+        let mut at = self.coordinates(start);
         let mut buffers = [[T::zero(); COLLECTED]; 2];
         while !out.is_empty() {
-            let len = out.len().min(walk.dims[last] - at[last]).min(most);
-            let (line, next) = out.split_at_mut(len);
-            let [a_offset, b_offset] = walk.offsets(&at);
-            let line = line.as_mut_ptr();
+            let len = out.len().min(self.dims[last] - at[last]).min(most);
+            // Whole lines that lie where they are read from are handed over together, as far as one axis goes: short ones
+            // would be outweighed by the calls.
+            let count = if last > 0 && len == self.dims[last] && !collects {
+                (self.dims[last - 1] - at[last - 1]).min(out.len() / len)
+            } else {
+                1
+            };
+            let (lines, next) = out.split_at_mut(count * len);
+            let [a_offset, b_offset] = self.offsets(&at);
+            let lines = lines.as_mut_ptr();
             let [a_buffer, b_buffer] = &mut buffers;
-            let a = Line::new(a, a_offset, walk.a[last], line, len, a_buffer);
-            let b = Line::new(b, b_offset, walk.b[last], line, len, b_buffer);
-            // SAFETY: 1. `Line::new` gave what can be read for `len` elements, or for eight with a step of 0. 2. An operand
-            // is the output itself, or a slice or buffer apart from it.
-            unsafe { zip_line(simd, f, [a.start, b.start], [a.step, b.step], line, len) };
+            let operands = [
+                Line::new(a, a_offset, steps(&self.a), lines, len, a_buffer),
+                Line::new(b, b_offset, steps(&self.b), lines, len, b_buffer),
+            ];
+            f.line(cx, ZipLine { operands, out: lines, len, count });
             out = next;
-            walk.advance(&mut at, len);
+            if last > 0 {
+                at[last - 1] += count - 1;
+            }
+            self.advance(&mut at, len);
         }
     }
 }

@@ -29,6 +29,7 @@
 //! ```
 #![no_std]
 
+mod compiled;
 mod conv;
 mod dropout;
 mod elementwise;
@@ -49,7 +50,7 @@ pub use conv::{
     conv2d_backward_weight_scratch, conv2d_forward, conv2d_forward_scratch,
 };
 pub use dropout::dropout;
-pub use elementwise::{Arg, MapFn, Span, ZipFn, functions, map, zip};
+pub use elementwise::{Arg, MapFn, Span, ZipFn, ZipLines, functions, map, zip, zip_by};
 pub use gemm::{Activation, Bias, Gemm, gemm, gemm_scratch, gemm_scratch_anywhere};
 pub use norm::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
 pub use parallel::{

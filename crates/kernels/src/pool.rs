@@ -4,7 +4,7 @@ use crate::conv::out_len;
 use crate::gemm::{load, store};
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use bantam_core::Context;
 use core::ops::Range;
 
@@ -102,12 +102,15 @@ pub fn max_pool_argmax<T: Element>(cx: &Context<'_>, shape: &PoolShape, x: &[T],
     let planes = shape.planes_per_task();
     for_each_chunk(cx, index, planes * out_plane, |task, index| {
         let x = &x[task * planes * plane..][..index.len() / out_plane * plane];
-        run(cx, Argmax { shape, x, index });
+        if is_plain(cx) {
+            return shape.argmax_one_by_one(x, index);
+        }
+        T::run(cx, Argmax { shape, x, index });
     });
 }
 
 /// Whole planes of one task.
-struct Argmax<'a, 'b, T> {
+pub struct Argmax<'a, 'b, T> {
     shape: &'a PoolShape,
     x: &'a [T],
     index: &'b mut [u8],
@@ -188,6 +191,34 @@ impl Quads {
                         );
                     }
                     x += LANES;
+                }
+            }
+        }
+    }
+}
+
+impl Quads {
+    /// What no window covers, the last row and column of odd planes, becomes 0 unless it is added to.
+    #[inline(always)]
+    fn clear_rest<T: Element>(&self, dx: &mut [T], accumulate: bool) {
+        if !accumulate && self.plane != self.out.map(|len| 2 * len) {
+            dx.fill(T::zero());
+        }
+    }
+
+    /// [`max_pool_scatter`] without vectors: as they do, 0 to those that are not taken.
+    fn scatter_one_by_one<T: Element>(&self, dy: &[T], index: &[u8], dx: &mut [T], accumulate: bool) {
+        self.clear_rest(dx, accumulate);
+        let ([height, width], [out_height, out_width]) = (self.plane, self.out);
+        let mut outputs = dy.iter().zip(index);
+        for dx in dx.chunks_exact_mut(height * width) {
+            for upper in (0..out_height).map(|out_y| 2 * out_y * width) {
+                // Places come first: at the end of a row none of the outputs is lost.
+                for (at, (dy, index)) in (upper..upper + 2 * out_width).step_by(2).zip(&mut outputs) {
+                    for (tap, at) in [at, at + 1, at + width, at + width + 1].into_iter().enumerate() {
+                        let new = if tap == usize::from(*index).min(3) { *dy } else { T::zero() };
+                        dx[at] = if accumulate { dx[at] + new } else { new };
+                    }
                 }
             }
         }
@@ -323,7 +354,7 @@ impl<T: Element> QuadFn<T> for QuadScatter<'_, '_, T> {
 }
 
 /// [`max_pool_select`] over quads.
-struct Select<'a, 'b, T> {
+pub struct Select<'a, 'b, T> {
     quads: Quads,
     x: &'a [T],
     index: &'a [u8],
@@ -342,7 +373,7 @@ impl<T: Element> SimdOp for Select<'_, '_, T> {
 }
 
 /// [`max_pool_scatter`] over quads.
-struct Scatter<'a, 'b, T> {
+pub struct Scatter<'a, 'b, T> {
     quads: Quads,
     dy: &'a [T],
     index: &'a [u8],
@@ -356,10 +387,7 @@ impl<T: Element> SimdOp for Scatter<'_, '_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let Scatter { quads, dy, index, dx, accumulate } = self;
-        // What no window covers: the last row and column of odd planes.
-        if !accumulate && quads.plane != quads.out.map(|len| 2 * len) {
-            dx.fill(T::zero());
-        }
+        quads.clear_rest(dx, accumulate);
         let planes = dx.len() / (quads.plane[0] * quads.plane[1]);
         quads.for_each(simd, planes, !accumulate, QuadScatter { dy, index, dx, accumulate });
     }
@@ -440,6 +468,29 @@ impl PoolShape {
         }
     }
 
+    /// The indices of whole planes without vectors.
+    fn argmax_one_by_one<T: Element>(&self, x: &[T], index: &mut [u8]) {
+        let planes = x.chunks_exact(self.height * self.width);
+        let out_plane = self.out_height() * self.out_width();
+        for (x, index) in planes.zip(index.chunks_exact_mut(out_plane)) {
+            self.for_each_output(|out, rows, columns, out_y, out_x| {
+                let (mut best, mut taken) = (T::zero(), None);
+                for tap_y in rows {
+                    let row = &x[self.at(out_y, tap_y, 0) * self.width..];
+                    for tap_x in columns.clone() {
+                        let x = row[self.at(out_x, tap_x, 1)];
+                        // Greater, or NaN where the best is none.
+                        let stays = x <= best || best.is_nan();
+                        if taken.is_none() || !stays {
+                            (best, taken) = (x, Some(tap_y * self.kernel[1] + tap_x));
+                        }
+                    }
+                }
+                index[out] = taken.unwrap_or(0) as u8;
+            });
+        }
+    }
+
     /// Calls `f(output index, input index)` for every output of a plane whose named element is inside the input.
     #[inline(always)]
     fn for_each_selected(&self, index: &[u8], mut f: impl FnMut(usize, usize)) {
@@ -475,10 +526,10 @@ pub fn max_pool_select<T: Element>(cx: &Context<'_>, shape: &PoolShape, x: &[T],
     let (plane, out_plane) = (shape.height * shape.width, shape.out_height() * shape.out_width());
     let planes = shape.planes_per_task();
     for_each_chunk(cx, y, planes * out_plane, |task, y| {
-        if let Some(quads) = shape.quads() {
+        if let Some(quads) = shape.quads().filter(|_| !is_plain(cx)) {
             let index = &index[task * planes * out_plane..][..y.len()];
             let x = &x[task * planes * plane..][..y.len() / out_plane * plane];
-            return run(cx, Select { quads, x, index, y });
+            return T::run(cx, Select { quads, x, index, y });
         }
         y.fill(T::zero());
         for (i, y) in y.chunks_exact_mut(out_plane).enumerate() {
@@ -506,7 +557,10 @@ pub fn max_pool_scatter<T: Element>(
         if let Some(quads) = shape.quads() {
             let outputs = task * planes * out_plane..(task * planes + dx.len() / plane) * out_plane;
             let (dy, index) = (&dy[outputs.clone()], &index[outputs]);
-            return run(cx, Scatter { quads, dy, index, dx, accumulate });
+            if is_plain(cx) {
+                return quads.scatter_one_by_one(dy, index, dx, accumulate);
+            }
+            return T::run(cx, Scatter { quads, dy, index, dx, accumulate });
         }
         if !accumulate {
             dx.fill(T::zero());

@@ -3,7 +3,7 @@
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
 use crate::rows::{SHORT, fold, load_rows};
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use bantam_core::Context;
 
 /// What a reduction computes.
@@ -104,8 +104,6 @@ impl<T: Element> Join<T> for Min {
 /// adds in order, and the lanes are joined by a fixed tree; rows beyond 32768 elements are cut into at most 64 pieces
 /// whose results are joined in order. With inner > 1 elements are added in order of the middle axis.
 #[allow(clippy::too_many_arguments, reason = "three lengths name the shape; a struct would only rename them")]
-// Inlined, so that whoever names one kind brings only that one to a small flash.
-#[inline(always)]
 pub fn reduce<T: Element>(
     cx: &Context<'_>,
     kind: Reduce,
@@ -117,68 +115,77 @@ pub fn reduce<T: Element>(
     accumulate: bool,
 ) {
     require(x.len() == outer * n * inner && out.len() == outer * inner);
-    let axis = Axis { n, inner, x, accumulate };
-    match kind {
-        Reduce::Sum => axis.reduce(cx, Sum, None, out),
-        Reduce::Mean => axis.reduce(cx, Sum, Some(T::from_f64(n as f64)), out),
-        Reduce::Max => axis.reduce(cx, Max, None, out),
-        Reduce::Min => axis.reduce(cx, Min, None, out),
-        Reduce::Product => axis.reduce(cx, Product, None, out),
+    let divisor = (kind == Reduce::Mean).then(|| T::from_f64(n as f64));
+    let finish = Finish { divisor, accumulate };
+    if inner == 1 && out.len() == 1 {
+        finish.store(
+            pieces(cx, n, kind, |start, len| T::run(cx, Row { x: &x[start..start + len], kind })),
+            &mut out[0],
+        );
+    } else if inner == 1 {
+        // Whole rows per task. A long row is cut as it is when it is alone: the pieces depend on n only.
+        let rows = (GRAIN / n.max(1)).max(1);
+        for_each_chunk(cx, out, rows, |index, out| {
+            if (1..=SHORT).contains(&n) && !is_plain(cx) {
+                let x = &x[index * rows * n..][..out.len() * n];
+                return T::run(cx, ShortRows { x, n, kind, out, finish });
+            }
+            let inline = Context { executor: &bantam_core::Inline, ..*cx };
+            for (i, out) in out.iter_mut().enumerate() {
+                let row = &x[(index * rows + i) * n..][..n];
+                let piece = |start, len| T::run(cx, Row { x: &row[start..start + len], kind });
+                finish.store(pieces(&inline, n, kind, piece), out);
+            }
+        });
+    } else {
+        // Columns are independent: a task takes some of them, or some whole outer blocks.
+        let width = (GRAIN / n.max(1)).next_multiple_of(STRIP).min(inner);
+        let per_outer = inner.div_ceil(width.max(1));
+        let outer = out.len().checked_div(inner).unwrap_or(0);
+        let parts = Parts::new(out);
+        for_each_task(cx, outer * per_outer, |task| {
+            let (block, column) = (task / per_outer, task % per_outer * width);
+            let len = width.min(inner - column);
+            // SAFETY: every task has its own block or its own columns of it.
+            let out = unsafe { parts.range(block * inner + column, len) };
+            let x = &x[block * n * inner..][..n * inner];
+            T::run(cx, Columns { x, n, inner, column, kind, out, finish });
+        });
     }
 }
 
-/// A reduction's shape and input.
+/// What becomes of a result.
 #[derive(Clone, Copy)]
-struct Axis<'a, T> {
-    n: usize,
-    inner: usize,
-    x: &'a [T],
+struct Finish<T> {
+    divisor: Option<T>,
     accumulate: bool,
 }
 
-impl<T: Element> Axis<'_, T> {
-    fn reduce(self, cx: &Context<'_>, join: impl Join<T>, divisor: Option<T>, out: &mut [T]) {
-        let Axis { n, inner, x, accumulate } = self;
-        let finish = |value: T, out: &mut T| {
-            let value = divisor.map_or(value, |divisor| value / divisor);
-            *out = if accumulate { *out + value } else { value };
-        };
-        if inner == 1 && out.len() == 1 {
-            finish(
-                pieces(cx, n, join, |start, len| run(cx, Row { x: &x[start..start + len], join })),
-                &mut out[0],
-            );
-        } else if inner == 1 {
-            // Whole rows per task. A long row is cut as it is when it is alone: the pieces depend on n only.
-            let rows = (GRAIN / n.max(1)).max(1);
-            if (1..=SHORT).contains(&n) && !is_plain(cx) {
-                return for_each_chunk(cx, out, rows, |index, out| {
-                    let x = &x[index * rows * n..][..out.len() * n];
-                    run(cx, ShortRows { x, n, join, out, finish });
-                });
-            }
-            for_each_chunk(cx, out, rows, |index, out| {
-                let inline = Context { executor: &bantam_core::Inline, ..*cx };
-                for (i, out) in out.iter_mut().enumerate() {
-                    let row = &x[(index * rows + i) * n..][..n];
-                    let piece = |start, len| run(cx, Row { x: &row[start..start + len], join });
-                    finish(pieces(&inline, n, join, piece), out);
-                }
-            });
-        } else {
-            // Columns are independent: a task takes some of them, or some whole outer blocks.
-            let width = (GRAIN / n.max(1)).next_multiple_of(STRIP).min(inner);
-            let per_outer = inner.div_ceil(width.max(1));
-            let outer = out.len().checked_div(inner).unwrap_or(0);
-            let parts = Parts::new(out);
-            for_each_task(cx, outer * per_outer, |task| {
-                let (block, column) = (task / per_outer, task % per_outer * width);
-                let len = width.min(inner - column);
-                // SAFETY: every task has its own block or its own columns of it.
-                let out = unsafe { parts.range(block * inner + column, len) };
-                let x = &x[block * n * inner..][..n * inner];
-                run(cx, Columns { x, n, inner, column, out, join, finish });
-            });
+impl<T: Element> Finish<T> {
+    #[inline(always)]
+    fn store(self, value: T, out: &mut T) {
+        let value = self.divisor.map_or(value, |divisor| value / divisor);
+        *out = if self.accumulate { *out + value } else { value };
+    }
+}
+
+impl Reduce {
+    /// What joining starts from.
+    fn start<T: Element>(self) -> T {
+        match self {
+            Reduce::Sum | Reduce::Mean => Join::<T>::start(Sum),
+            Reduce::Max => Join::<T>::start(Max),
+            Reduce::Min => Join::<T>::start(Min),
+            Reduce::Product => Join::<T>::start(Product),
+        }
+    }
+
+    fn join_one<T: Element>(self, a: T, b: T) -> T {
+        match self {
+            Reduce::Sum | Reduce::Mean => Sum.join_one(a, b),
+            Reduce::Max => Max.join_one(a, b),
+            Reduce::Min => Min.join_one(a, b),
+            Reduce::Product => Product.join_one(a, b),
         }
     }
 }
@@ -190,60 +197,77 @@ const PIECES: usize = 64;
 fn pieces<T: Element>(
     cx: &Context<'_>,
     n: usize,
-    join: impl Join<T>,
+    kind: Reduce,
     piece: impl Fn(usize, usize) -> T + Sync,
 ) -> T {
     let len = n.div_ceil(PIECES).next_multiple_of(LANES).max(GRAIN);
     if n <= len {
         return piece(0, n);
     }
-    let mut results = [join.start(); PIECES];
+    let mut results = [kind.start(); PIECES];
     let results = &mut results[..n.div_ceil(len)];
     for_each_chunk(cx, results, 1, |index, result| {
         let start = index * len;
         result[0] = piece(start, len.min(n - start));
     });
-    results.iter().fold(join.start(), |a, b| join.join_one(a, *b))
+    results.iter().fold(kind.start(), |a, b| kind.join_one(a, *b))
 }
+
+// The kernels below take the kind as a value: one function for all kinds at each level, and one walk around them.
 
 /// Rows of at most [`SHORT`] elements.
-struct ShortRows<'a, 'b, T, J, F> {
+pub struct ShortRows<'a, 'b, T> {
     x: &'a [T],
     n: usize,
-    join: J,
+    kind: Reduce,
     out: &'b mut [T],
-    finish: F,
+    finish: Finish<T>,
 }
 
-impl<T: Element, J: Join<T>, F: Fn(T, &mut T)> SimdOp for ShortRows<'_, '_, T, J, F> {
+impl<T: Element> SimdOp for ShortRows<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let ShortRows { x, n, join, out, finish } = self;
-        let start = T::Vector::splat(simd, join.start());
-        let mut columns = [start; SHORT];
+        let ShortRows { x, n, kind, out, finish } = self;
+        let mut columns = [T::Vector::splat(simd, kind.start()); SHORT];
         for (i, out) in out.chunks_mut(LANES).enumerate() {
             load_rows(simd, x, n, i * LANES, &mut columns);
-            let values = fold::<T, S>(&columns[..n], start, |a, b| join.join::<S>(a, b));
+            let columns = &columns[..n];
+            let values = match kind {
+                Reduce::Sum | Reduce::Mean => fold_columns::<T, S>(simd, columns, Sum),
+                Reduce::Max => fold_columns::<T, S>(simd, columns, Max),
+                Reduce::Min => fold_columns::<T, S>(simd, columns, Min),
+                Reduce::Product => fold_columns::<T, S>(simd, columns, Product),
+            };
             for (out, value) in out.iter_mut().zip(values.to_array()) {
-                finish(value, out);
+                finish.store(value, out);
             }
         }
     }
 }
 
-struct Row<'a, T, J> {
-    x: &'a [T],
-    join: J,
+#[inline(always)]
+fn fold_columns<T: Element, S: Simd>(simd: S, columns: &[T::Vector<S>], join: impl Join<T>) -> T::Vector<S> {
+    fold::<T, S>(columns, T::Vector::splat(simd, join.start()), |a, b| join.join::<S>(a, b))
 }
 
-impl<T: Element, J: Join<T>> SimdOp for Row<'_, T, J> {
+pub struct Row<'a, T> {
+    x: &'a [T],
+    kind: Reduce,
+}
+
+impl<T: Element> SimdOp for Row<'_, T> {
     type Output = T;
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> T {
-        fold_row(simd, self.x, self.join)
+        match self.kind {
+            Reduce::Sum | Reduce::Mean => fold_row(simd, self.x, Sum),
+            Reduce::Max => fold_row(simd, self.x, Max),
+            Reduce::Min => fold_row(simd, self.x, Min),
+            Reduce::Product => fold_row(simd, self.x, Product),
+        }
     }
 }
 
@@ -280,22 +304,34 @@ pub(crate) fn fold_row<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: 
     lanes.tree(|a, b| join.join_one(a, b))
 }
 
-struct Columns<'a, 'b, T, J, F> {
+pub struct Columns<'a, 'b, T> {
     x: &'a [T],
     n: usize,
     inner: usize,
     column: usize,
+    kind: Reduce,
     out: &'b mut [T],
-    join: J,
-    finish: F,
+    finish: Finish<T>,
 }
 
-impl<T: Element, J: Join<T>, F: Fn(T, &mut T)> SimdOp for Columns<'_, '_, T, J, F> {
+impl<T: Element> SimdOp for Columns<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let Columns { x, n, inner, column, out, join, finish } = self;
+        match self.kind {
+            Reduce::Sum | Reduce::Mean => self.join(simd, Sum),
+            Reduce::Max => self.join(simd, Max),
+            Reduce::Min => self.join(simd, Min),
+            Reduce::Product => self.join(simd, Product),
+        }
+    }
+}
+
+impl<T: Element> Columns<'_, '_, T> {
+    #[inline(always)]
+    fn join<S: Simd>(self, simd: S, join: impl Join<T>) {
+        let Columns { x, n, inner, column, out, finish, .. } = self;
         // A strip of columns at a time: rows are read in long pieces, and the strip stays in the first-level cache.
         for (i, out) in out.chunks_mut(STRIP).enumerate() {
             let start = column + i * STRIP;
@@ -313,7 +349,7 @@ impl<T: Element, J: Join<T>, F: Fn(T, &mut T)> SimdOp for Columns<'_, '_, T, J, 
                 }
             }
             for (out, sum) in out.iter_mut().zip(sums) {
-                finish(*sum, out);
+                finish.store(*sum, out);
             }
         }
     }
@@ -346,8 +382,8 @@ pub fn argmax<T: Element>(cx: &Context<'_>, outer: usize, n: usize, inner: usize
 /// Σ a·b, in the order of [`reduce`] with inner = 1 (with fused multiply-adds under `Numerics::Fast`).
 pub fn dot<T: Element>(cx: &Context<'_>, a: &[T], b: &[T]) -> T {
     require(a.len() == b.len());
-    pieces(cx, a.len(), Sum, |start, len| {
-        run(cx, Dot { a: &a[start..start + len], b: &b[start..start + len] })
+    pieces(cx, a.len(), Reduce::Sum, |start, len| {
+        T::run(cx, Dot { a: &a[start..start + len], b: &b[start..start + len] })
     })
 }
 
@@ -356,7 +392,7 @@ pub fn sum_of_squares<T: Element>(cx: &Context<'_>, x: &[T]) -> T {
     dot(cx, x, x)
 }
 
-struct Dot<'a, T> {
+pub struct Dot<'a, T> {
     a: &'a [T],
     b: &'a [T],
 }

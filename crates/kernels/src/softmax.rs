@@ -1,12 +1,12 @@
 //! Softmax, log-softmax and cross-entropy over the rows of a matrix, with their gradients.
 
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
-use crate::elementwise::{MapFn, Span, ZipFn, map_one, map_slice, map_slice_in_place, zip_slices};
+use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_one, map_slice_in_place, zip_slices};
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::reduce::{Join, Max, Sum, fold_row};
 use crate::require;
 use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use bantam_core::Context;
 
 /// Rows per task.
@@ -19,105 +19,167 @@ fn rows_per_task(columns: usize) -> usize {
 ///
 /// A row that holds NaN or ∞, or nothing but −∞, becomes NaN.
 pub fn softmax<T: Element>(cx: &Context<'_>, rows: usize, columns: usize, span: Span<'_, T>) {
-    require(span.len() == rows * columns);
-    let chunk = rows_per_task(columns) * columns;
-    span.for_each_chunk(cx, chunk, |_, span| run(cx, SoftmaxOp { columns, span, logarithm: false }));
+    span_of_rows(cx, rows, columns, span, false);
 }
 
 /// The logarithm of the softmax of each row: x − max − ln Σ e^(x − max), without the overflow and the lost digits of
 /// taking the logarithm afterwards.
 pub fn log_softmax<T: Element>(cx: &Context<'_>, rows: usize, columns: usize, span: Span<'_, T>) {
+    span_of_rows(cx, rows, columns, span, true);
+}
+
+fn span_of_rows<T: Element>(
+    cx: &Context<'_>,
+    rows: usize,
+    columns: usize,
+    span: Span<'_, T>,
+    logarithm: bool,
+) {
     require(span.len() == rows * columns);
     let chunk = rows_per_task(columns) * columns;
-    span.for_each_chunk(cx, chunk, |_, span| run(cx, SoftmaxOp { columns, span, logarithm: true }));
+    span.for_each_chunk(cx, chunk, |_, span| {
+        let goal = if logarithm { Goal::Logarithm } else { Goal::Softmax };
+        let (x, y) = match span {
+            Span::Separate(x, y) => (Some(x), y),
+            Span::InPlace(y) => (None, y),
+        };
+        T::run(cx, Rows { rows: y.len() / columns, columns, x, y, goal });
+    });
 }
 
-struct SoftmaxOp<'a, T> {
+/// What is made of the exponentials of a row.
+enum Goal<'a, T> {
+    /// e^(x − max) / Σ e^(x − max).
+    Softmax,
+    /// x − max − ln Σ e^(x − max).
+    Logarithm,
+    /// For one label of each row: the sum of the losses, if asked for, and the gradient times a factor.
+    CrossEntropy { labels: &'a [u32], loss: bool, scale: Option<T> },
+}
+
+/// Rows of logits. One kernel for all that starts with their exponentials: the loops are many, and long to compile.
+pub struct Rows<'a, 'b, T> {
+    rows: usize,
     columns: usize,
-    span: Span<'a, T>,
-    logarithm: bool,
+    /// `None` where they lie in `y`.
+    x: Option<&'a [T]>,
+    /// Empty if nothing but a sum is wanted.
+    y: &'b mut [T],
+    goal: Goal<'a, T>,
 }
 
-impl<T: Element> SimdOp for SoftmaxOp<'_, T> {
+impl<T: Element> SimdOp for Rows<'_, '_, T> {
     const FUSES: bool = true;
-    type Output = ();
+    /// The sum of the losses.
+    type Output = T;
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let SoftmaxOp { columns, span, logarithm } = self;
-        if columns == 0 {
-            return;
-        }
-        let short = columns <= SHORT && simd.single().is_none();
-        let y = match span {
-            Span::Separate(x, y) if !short => {
-                for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
-                    y.copy_from_slice(x);
-                    softmax_row(simd, y, logarithm);
-                }
+    fn eval<S: Simd>(self, simd: S) -> T {
+        let Rows { rows, columns, x, y, goal } = self;
+        let mut total = T::zero();
+        // Of row `row`, whose exponentials add up to e^`logarithm`.
+        let mut finish = |row: usize, y: &mut [T], max: T, logarithm: T| {
+            let (Goal::CrossEntropy { labels, loss, scale }, Some(x)) = (&goal, x) else { return };
+            let label = labels[row] as usize;
+            if label >= columns {
+                y.iter_mut().for_each(|y| *y = T::nan());
+                total = T::nan();
                 return;
             }
-            Span::Separate(x, y) => {
-                y.copy_from_slice(x);
-                y
+            if let (Some(scale), Some(y)) = (scale, y.get_mut(label)) {
+                *y -= *scale;
             }
-            Span::InPlace(y) => y,
+            if *loss {
+                // (max − x) first: both are large where the logits are, and their difference is exact or nearly so.
+                total += (max - x[row * columns + label]) + logarithm;
+            }
         };
-        if !short {
-            y.chunks_exact_mut(columns).for_each(|y| softmax_row(simd, y, logarithm));
-            return;
-        }
-        let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
-        for row in (0..y.len() / columns).step_by(LANES) {
-            load_rows(simd, y, columns, row, &mut block);
-            if logarithm {
-                let (max, sum) = sums_of_exp::<T, S>(simd, &block, columns, None);
-                let shift = max + T::ln_lanes(simd, sum);
-                for x in &mut block[..columns] {
-                    *x = *x - shift;
+        let needs_logarithm = matches!(goal, Goal::Logarithm | Goal::CrossEntropy { loss: true, .. });
+        let stride = if y.is_empty() { 0 } else { columns };
+        if (1..=SHORT).contains(&columns) && simd.single().is_none() {
+            let zero = T::Vector::splat(simd, T::zero());
+            let (mut block, mut exponentials) = ([zero; SHORT], [zero; SHORT]);
+            for first in (0..rows).step_by(LANES) {
+                load_rows(simd, x.unwrap_or(y), columns, first, &mut block);
+                let (max, sum) = sums_of_exp::<T, S>(simd, &block, columns, &mut exponentials);
+                let logarithm = if needs_logarithm { T::ln_lanes(simd, sum) } else { zero };
+                let result = match goal {
+                    Goal::Logarithm => {
+                        let shift = max + logarithm;
+                        block[..columns].iter_mut().for_each(|x| *x = *x - shift);
+                        &block
+                    }
+                    Goal::Softmax => {
+                        exponentials[..columns].iter_mut().for_each(|x| *x = *x / sum);
+                        &exponentials
+                    }
+                    Goal::CrossEntropy { scale: None, .. } => &exponentials,
+                    Goal::CrossEntropy { scale: Some(scale), .. } => {
+                        let share = T::Vector::splat(simd, scale) / sum;
+                        exponentials[..columns].iter_mut().for_each(|x| *x = *x * share);
+                        &exponentials
+                    }
+                };
+                if stride > 0 {
+                    store_rows(simd, result, columns, first, y);
                 }
-            } else {
-                let mut exponentials = block;
-                let (_, sum) = sums_of_exp::<T, S>(simd, &block, columns, Some(&mut exponentials));
-                for (x, exponential) in block.iter_mut().zip(exponentials).take(columns) {
-                    *x = exponential / sum;
+                let (max, logarithm) = (max.to_array(), logarithm.to_array());
+                for (lane, row) in (first..rows.min(first + LANES)).enumerate() {
+                    finish(row, &mut y[row * stride..][..stride], max[lane], logarithm[lane]);
                 }
             }
-            store_rows(simd, &block, columns, row, y);
+            return total;
         }
+        for row in 0..rows {
+            let y = &mut y[row * stride..][..stride];
+            let x = x.map(|x| &x[row * columns..][..columns]);
+            let max = fold_row(simd, x.unwrap_or(y), Max);
+            let exponential = ExpOfDifference(max);
+            let sum = if stride == 0 || matches!(goal, Goal::Logarithm) {
+                sum_of_exp(simd, x.unwrap_or(y), exponential)
+            } else {
+                map_row(simd, exponential, x, y);
+                fold_row(simd, y, Sum)
+            };
+            let logarithm = if needs_logarithm { ln(simd, sum) } else { T::zero() };
+            match goal {
+                Goal::Logarithm => map_row(simd, AddScalar(-(max + logarithm)), x, y),
+                Goal::Softmax => map_slice_in_place(simd, DivScalar(sum), y),
+                Goal::CrossEntropy { scale: Some(scale), .. } => {
+                    map_slice_in_place(simd, MulScalar(scale / sum), y);
+                }
+                Goal::CrossEntropy { scale: None, .. } => {}
+            }
+            finish(row, y, max, logarithm);
+        }
+        total
     }
 }
 
-/// Of eight short rows: the greatest element and Σ e^(x − max); the exponentials too if there is a place for them.
+/// y = f(x), or f(y) where there is no x. One loop for both, as [`map_line`] wants it.
+#[inline(always)]
+fn map_row<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: Option<&[T]>, y: &mut [T]) {
+    let (len, to) = (x.map_or(y.len(), |x| x.len().min(y.len())), y.as_mut_ptr());
+    let from = x.map_or(to.cast_const(), <[T]>::as_ptr);
+    // SAFETY: both have `len` elements, and they are separate or one.
+    unsafe { map_line(simd, f, from, to, len) };
+}
+
+/// Of eight short rows: their exponentials e^(x − max), the greatest elements, and the sums of the exponentials.
 #[inline(always)]
 fn sums_of_exp<T: Element, S: Simd>(
     simd: S,
     block: &Columns<T, S>,
     columns: usize,
-    to: Option<&mut Columns<T, S>>,
+    exponentials: &mut Columns<T, S>,
 ) -> (T::Vector<S>, T::Vector<S>) {
     let start = T::Vector::splat(simd, T::neg_infinity());
     let max = fold::<T, S>(&block[..columns], start, |a, b| Join::<T>::join::<S>(Max, a, b));
-    let mut own = [start; SHORT];
-    let exponentials = to.unwrap_or(&mut own);
     for (to, x) in exponentials.iter_mut().zip(&block[..columns]) {
         *to = T::exp_lanes(simd, *x - max);
     }
     let zero = T::Vector::splat(simd, T::zero());
     (max, fold::<T, S>(&exponentials[..columns], zero, |a, b| a + b))
-}
-
-#[inline(always)]
-fn softmax_row<T: Element, S: Simd>(simd: S, row: &mut [T], logarithm: bool) {
-    let max = fold_row(simd, row, Max);
-    if logarithm {
-        let shift = max + ln(simd, sum_of_exp(simd, row, max));
-        map_slice_in_place(simd, AddScalar(-shift), row);
-    } else {
-        map_slice_in_place(simd, ExpOfDifference(max), row);
-        let sum = fold_row(simd, row, Sum);
-        map_slice_in_place(simd, DivScalar(sum), row);
-    }
 }
 
 /// e^(x − c).
@@ -144,8 +206,7 @@ impl<T: Element> MapFn<T> for DivScalar<T> {
 
 /// Σ e^(x − max).
 #[inline(always)]
-fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], max: T) -> T {
-    let f = ExpOfDifference(max);
+fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) -> T {
     if let Some(single) = simd.single() {
         let mut lanes = [T::zero(); LANES];
         for (i, x) in row.iter().enumerate() {
@@ -211,11 +272,11 @@ fn backward<T: Element>(
     for_each_chunk(cx, out, chunk, |index, out| {
         let start = index * chunk;
         let (y, dy) = (&y[start..start + out.len()], &dy[start..start + out.len()]);
-        run(cx, BackwardOp { columns, y, dy, out, logarithm });
+        T::run(cx, Backward { columns, y, dy, out, logarithm });
     });
 }
 
-struct BackwardOp<'a, 'b, T> {
+pub struct Backward<'a, 'b, T> {
     columns: usize,
     y: &'a [T],
     dy: &'a [T],
@@ -223,7 +284,7 @@ struct BackwardOp<'a, 'b, T> {
     logarithm: bool,
 }
 
-impl<T: Element> SimdOp for BackwardOp<'_, '_, T> {
+impl<T: Element> SimdOp for Backward<'_, '_, T> {
     const FUSES: bool = true;
     type Output = ();
 
@@ -285,49 +346,12 @@ pub fn cross_entropy<T: Element>(
     let sums = &mut sums[..rows.div_ceil(piece)];
     for_each_chunk(cx, sums, 1, |index, sum| {
         let (start, end) = (index * piece, rows.min((index + 1) * piece));
-        let logits = &logits[start * columns..end * columns];
-        sum[0] = run(cx, CrossEntropyOp { columns, logits, labels: &labels[start..end] });
+        let x = Some(&logits[start * columns..end * columns]);
+        let goal = Goal::CrossEntropy { labels: &labels[start..end], loss: true, scale: None };
+        sum[0] = T::run(cx, Rows { rows: end - start, columns, x, y: &mut [], goal });
     });
     let total = sums.iter().fold(T::zero(), |a, b| a + *b);
     total / T::from_f64(rows as f64)
-}
-
-struct CrossEntropyOp<'a, T> {
-    columns: usize,
-    logits: &'a [T],
-    labels: &'a [u32],
-}
-
-impl<T: Element> SimdOp for CrossEntropyOp<'_, T> {
-    const FUSES: bool = true;
-    type Output = T;
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) -> T {
-        let mut total = T::zero();
-        if (1..=SHORT).contains(&self.columns) && simd.single().is_none() {
-            let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
-            for (i, labels) in self.labels.chunks(LANES).enumerate() {
-                load_rows(simd, self.logits, self.columns, i * LANES, &mut block);
-                let (max, sum) = sums_of_exp::<T, S>(simd, &block, self.columns, None);
-                let (max, logarithm) = (max.to_array(), T::ln_lanes(simd, sum).to_array());
-                for (lane, &label) in labels.iter().enumerate() {
-                    let logits = &self.logits[(i * LANES + lane) * self.columns..][..self.columns];
-                    let loss = |&x: &T| (max[lane] - x) + logarithm[lane];
-                    total += logits.get(label as usize).map_or(T::nan(), loss);
-                }
-            }
-            return total;
-        }
-        for (row, &label) in self.labels.iter().enumerate() {
-            let logits = &self.logits[row * self.columns..][..self.columns];
-            let max = fold_row(simd, logits, Max);
-            let logarithm = ln(simd, sum_of_exp(simd, logits, max));
-            // (max − x) first: both are large where the logits are, and their difference is exact or nearly so.
-            total += logits.get(label as usize).map_or(T::nan(), |&x| (max - x) + logarithm);
-        }
-        total
-    }
 }
 
 /// The gradient of [`cross_entropy`] by the logits: (softmax − one-hot) · dloss / rows. The row of a label that is no
@@ -346,58 +370,12 @@ pub fn cross_entropy_backward<T: Element>(
     let scale = dloss / T::from_f64(rows as f64);
     let rows_per_task = rows_per_task(columns);
     for_each_chunk(cx, out, rows_per_task * columns, |index, out| {
-        let start = index * rows_per_task;
-        let logits = &logits[start * columns..][..out.len()];
-        let labels = &labels[start..][..out.len() / columns];
-        run(cx, CrossEntropyBackwardOp { columns, logits, labels, scale, out });
+        let (start, rows) = (index * rows_per_task, out.len() / columns);
+        let x = Some(&logits[start * columns..][..out.len()]);
+        let labels = &labels[start..][..rows];
+        let goal = Goal::CrossEntropy { labels, loss: false, scale: Some(scale) };
+        T::run(cx, Rows { rows, columns, x, y: out, goal });
     });
-}
-
-struct CrossEntropyBackwardOp<'a, 'b, T> {
-    columns: usize,
-    logits: &'a [T],
-    labels: &'a [u32],
-    scale: T,
-    out: &'b mut [T],
-}
-
-impl<T: Element> SimdOp for CrossEntropyBackwardOp<'_, '_, T> {
-    const FUSES: bool = true;
-    type Output = ();
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
-        let CrossEntropyBackwardOp { columns, logits, labels, scale, out } = self;
-        if columns <= SHORT && simd.single().is_none() {
-            let mut block = [T::Vector::splat(simd, T::zero()); SHORT];
-            for row in (0..labels.len()).step_by(LANES) {
-                load_rows(simd, logits, columns, row, &mut block);
-                let mut exponentials = block;
-                let (_, sum) = sums_of_exp::<T, S>(simd, &block, columns, Some(&mut exponentials));
-                let share = T::Vector::splat(simd, scale) / sum;
-                for exponential in &mut exponentials[..columns] {
-                    *exponential = *exponential * share;
-                }
-                store_rows(simd, &exponentials, columns, row, out);
-            }
-            for (out, &label) in out.chunks_exact_mut(columns).zip(labels) {
-                match out.get_mut(label as usize) {
-                    Some(x) => *x -= scale,
-                    None => out.fill(T::nan()),
-                }
-            }
-            return;
-        }
-        let rows = logits.chunks_exact(columns).zip(out.chunks_exact_mut(columns));
-        for ((logits, out), &label) in rows.zip(labels) {
-            map_slice(simd, ExpOfDifference(fold_row(simd, logits, Max)), logits, out);
-            map_slice_in_place(simd, MulScalar(scale / fold_row(simd, out, Sum)), out);
-            match out.get_mut(label as usize) {
-                Some(x) => *x -= scale,
-                None => out.fill(T::nan()),
-            }
-        }
-    }
 }
 
 /// [`cross_entropy`] and [`cross_entropy_backward`] at once, with the same bits: the exponentials are computed once. Returns
@@ -418,46 +396,10 @@ pub fn cross_entropy_with_gradient<T: Element>(
     let mut total = T::zero();
     for first in (0..rows).step_by(piece) {
         let end = rows.min(first + piece);
-        let (logits, labels) = (&logits[first * columns..end * columns], &labels[first..end]);
-        let out = &mut out[first * columns..end * columns];
-        total += run(cx, WithGradientOp { columns, logits, labels, scale, out });
+        let x = Some(&logits[first * columns..end * columns]);
+        let y = &mut out[first * columns..end * columns];
+        let goal = Goal::CrossEntropy { labels: &labels[first..end], loss: true, scale: Some(scale) };
+        total += T::run(cx, Rows { rows: end - first, columns, x, y, goal });
     }
     total / T::from_f64(rows as f64)
-}
-
-struct WithGradientOp<'a, 'b, T> {
-    columns: usize,
-    logits: &'a [T],
-    labels: &'a [u32],
-    scale: T,
-    out: &'b mut [T],
-}
-
-impl<T: Element> SimdOp for WithGradientOp<'_, '_, T> {
-    const FUSES: bool = true;
-    type Output = T;
-
-    #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) -> T {
-        let WithGradientOp { columns, logits, labels, scale, out } = self;
-        let mut total = T::zero();
-        let rows = logits.chunks_exact(columns).zip(out.chunks_exact_mut(columns));
-        for ((logits, out), &label) in rows.zip(labels) {
-            let max = fold_row(simd, logits, Max);
-            map_slice(simd, ExpOfDifference(max), logits, out);
-            let sum = fold_row(simd, out, Sum);
-            map_slice_in_place(simd, MulScalar(scale / sum), out);
-            match (out.get_mut(label as usize), logits.get(label as usize)) {
-                (Some(out), Some(&x)) => {
-                    *out -= scale;
-                    total += (max - x) + ln(simd, sum);
-                }
-                _ => {
-                    out.fill(T::nan());
-                    total = T::nan();
-                }
-            }
-        }
-        total
-    }
 }

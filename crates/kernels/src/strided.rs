@@ -3,7 +3,7 @@
 use crate::elementwise::Span;
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch};
 use bantam_core::{Context, MAX_RANK};
 use core::ops::Range;
 
@@ -181,7 +181,7 @@ fn transpose<T: Element>(cx: &Context<'_>, walk: Walk<'_>, axis: usize, x: &[T],
         // SAFETY: the rows of this line of the plane, from the first one's start to the last one's end, hold rows of other
         // planes between them, so only pointers are made of them until a row is written.
         let out = unsafe { parts.pointer().add(to) };
-        run(
+        T::run(
             cx,
             Transpose {
                 x: &x[from..],
@@ -199,7 +199,7 @@ fn transpose<T: Element>(cx: &Context<'_>, walk: Walk<'_>, axis: usize, x: &[T],
 const SIDE: usize = 2 * LANES;
 
 /// `count` rows of `len` elements, `step` apart: row i is `x[i]`, `x[i + stride]`, …
-pub(crate) struct Transpose<'a, T> {
+pub struct Transpose<'a, T> {
     pub(crate) x: &'a [T],
     pub(crate) stride: usize,
     pub(crate) count: usize,

@@ -9,7 +9,7 @@ use super::elementwise::{Map, Zip};
 use super::{
     conv, dropout, gather, label_smoothing, loss, matmul, noise, norm, pool, reduce, shape, softmax,
 };
-use crate::{Op, Shared};
+use crate::{Error, Op, Plan, Planner, Shared};
 use bantam_kernels::functions as f;
 
 /// `f32` and `f64`: the numbers that graphs compute with. Sealed.
@@ -26,13 +26,22 @@ pub trait BuiltIn<O, T> {
 
 macro_rules! built_in {
     ($($op:ty,)*) => {
-        /// Number types for which all built-in ops are compiled in this crate.
-        pub trait BuiltIns<T>: $(BuiltIn<$op, T> +)* {}
+        /// Number types for which all built-in ops, and the making of plans, are compiled in this crate.
+        pub trait BuiltIns<T>: $(BuiltIn<$op, T> +)* {
+            /// [`Planner::build`].
+            fn plan(planner: Planner<'_, T>) -> Result<Plan<T>, Error>
+            where
+                T: Element;
+        }
 
         mod single {
             use super::*;
             type T = f32;
-            impl BuiltIns<T> for T {}
+            impl BuiltIns<T> for T {
+                fn plan(planner: Planner<'_, T>) -> Result<Plan<T>, Error> {
+                    planner.make()
+                }
+            }
             $(impl BuiltIn<$op, T> for T {
                 fn share(op: $op) -> Shared<dyn Op<T>> {
                     Shared::new(op)
@@ -43,7 +52,12 @@ macro_rules! built_in {
         mod double {
             use super::*;
             type T = f64;
-            impl BuiltIns<T> for T {}
+            impl BuiltIns<T> for T {
+                #[cfg_attr(not(debug_assertions), inline)]
+                fn plan(planner: Planner<'_, T>) -> Result<Plan<T>, Error> {
+                    planner.make()
+                }
+            }
             $(impl BuiltIn<$op, T> for T {
                 #[cfg_attr(not(debug_assertions), inline)]
                 fn share(op: $op) -> Shared<dyn Op<T>> {

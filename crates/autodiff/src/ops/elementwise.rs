@@ -12,7 +12,7 @@ use crate::{Gradient, NodeRef, Var};
 #[cfg(feature = "alloc")]
 use alloc::{format, string::String, vec, vec::Vec};
 use bantam_core::{MAX_RANK, Shape, broadcast_shapes};
-use bantam_kernels::{Activation, MapFn, ZipFn, map, zip};
+use bantam_kernels::{Activation, MapFn, ZipFn, ZipLines, map, zip_by};
 use core::fmt::Debug;
 
 /// A function of one number and its derivative.
@@ -38,13 +38,12 @@ impl<T: Element, F: Elementwise<T>> Op<T> for Map<F> {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x] = reals(F::NAME, inputs)?;
-        Ok(ValueType::real(x))
+        infer_map(F::NAME, inputs)
     }
 
     #[cfg(feature = "alloc")]
     fn to_rust(&self) -> Option<String> {
-        function(&self.0).map(|function| format!("ops::Map({function})"))
+        expression("Map", core::any::type_name::<F>(), &self.0)
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
@@ -89,10 +88,47 @@ pub trait ZipElementwise<T: Element>: ZipFn<T> + Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct Zip<F>(pub F);
 
+// What does not depend on the function is compiled once for all of them.
+
+fn infer_map(op: &'static str, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+    let [x] = reals(op, inputs)?;
+    Ok(ValueType::real(x))
+}
+
+fn infer_zip(op: &'static str, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+    let [left, right] = reals(op, inputs)?;
+    let broadcast = OpError::Broadcast { op, left, right };
+    broadcast_shapes(left, right).map(ValueType::real).ok_or(broadcast)
+}
+
+fn eval_zip<T: Element>(f: &dyn ZipLines<T>, cx: &StepContext<'_>, io: Io<'_, T>) {
+    let out = io.value.shape;
+    let strides = [0, 1].map(|i| broadcast_strides(io.inputs.value(i).shape, out));
+    let rank = out.rank();
+    let (a, b) = (io.arg(0, &strides[0][..rank]), io.arg(1, &strides[1][..rank]));
+    zip_by(&cx.kernels, f, out.dims(), a, b, io.output.real());
+}
+
+/// Sums the flows over the axes along which their operands were repeated.
+#[cfg(feature = "alloc")]
+fn sum_broadcasts<'g, T: Element>(
+    flows: [Gradient<'g, T>; 2],
+    operands: [Var<'g, T>; 2],
+) -> Vec<Gradient<'g, T>> {
+    let mut summed = Vec::with_capacity(2);
+    for (flow, operand) in flows.into_iter().zip(operands) {
+        summed.push(match flow {
+            Gradient::Flow(flow) => flow.sum_to(operand.shape()).into(),
+            other => other,
+        });
+    }
+    summed
+}
+
 /// A function of the kernels as a Rust expression; `None` for one of another crate, whose path is not known here.
 #[cfg(feature = "alloc")]
-fn function<F: Debug>(f: &F) -> Option<String> {
-    core::any::type_name::<F>().starts_with("bantam_kernels::").then(|| format!("functions::{f:?}"))
+fn expression(op: &str, type_name: &str, f: &dyn Debug) -> Option<String> {
+    type_name.starts_with("bantam_kernels::").then(|| format!("ops::{op}(functions::{f:?})"))
 }
 
 /// The strides with which an operand of shape `shape` is read as if it had the shape `out`.
@@ -114,36 +150,22 @@ impl<T: Element, F: ZipElementwise<T>> Op<T> for Zip<F> {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [left, right] = reals(F::NAME, inputs)?;
-        let broadcast = OpError::Broadcast { op: F::NAME, left, right };
-        broadcast_shapes(left, right).map(ValueType::real).ok_or(broadcast)
+        infer_zip(F::NAME, inputs)
     }
 
     #[cfg(feature = "alloc")]
     fn to_rust(&self) -> Option<String> {
-        function(&self.0).map(|function| format!("ops::Zip({function})"))
+        expression("Zip", core::any::type_name::<F>(), &self.0)
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
-        let out = io.value.shape;
-        let strides = [0, 1].map(|i| broadcast_strides(io.inputs.value(i).shape, out));
-        let rank = out.rank();
-        let (a, b) = (io.arg(0, &strides[0][..rank]), io.arg(1, &strides[1][..rank]));
-        zip(&cx.kernels, self.0, out.dims(), a, b, io.output.real());
+        eval_zip(&self.0, cx, io);
     }
 
     #[cfg(feature = "alloc")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
-        let (a, b) = (node.input(0), node.input(1));
-        let flows = self.0.derivatives(a, b, node.output(), dy);
-        let mut summed = Vec::with_capacity(2);
-        for (flow, input) in flows.into_iter().zip([a, b]) {
-            summed.push(match flow {
-                Gradient::Flow(flow) => flow.sum_to(input.shape()).into(),
-                other => other,
-            });
-        }
-        summed
+        let [a, b] = [node.input(0), node.input(1)];
+        sum_broadcasts(self.0.derivatives(a, b, node.output(), dy), [a, b])
     }
 
     fn in_place(&self, _operand: usize) -> bool {

@@ -49,48 +49,48 @@ steps: &[
     // dropout
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Dropout { rate: 0.1, stream: 0 }, cx, io),
         inputs: &[Slot { offset: 30968, value: ValueType::real(Shape::of([8, 64])) }],
-        output: Slot { offset: 26872, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 25336, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // linear logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Identity }, cx, io),
-        inputs: &[Slot { offset: 26872, value: ValueType::real(Shape::of([8, 64])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }, Slot { offset: 7552, value: ValueType::real(Shape::of([10])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 22776, value: ValueType::real(Shape::of([1024])) }, accumulate: false },
+        inputs: &[Slot { offset: 25336, value: ValueType::real(Shape::of([8, 64])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }, Slot { offset: 7552, value: ValueType::real(Shape::of([10])) }],
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // cross_entropy
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropy, cx, io),
-        inputs: &[Slot { offset: 28920, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 59192, value: ValueType::index(Shape::of([8])) }],
+        inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 59192, value: ValueType::index(Shape::of([8])) }],
         output: Slot { offset: 59224, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // loss_scale
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::LossScale, cx, io),
         inputs: &[],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 23096, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // cross_entropy_backward
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropyBackward, cx, io),
-        inputs: &[Slot { offset: 28920, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 59192, value: ValueType::index(Shape::of([8])) }, Slot { offset: 22776, value: ValueType::real(Shape::of([])) }],
-        output: Slot { offset: 25336, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 59192, value: ValueType::index(Shape::of([8])) }, Slot { offset: 23096, value: ValueType::real(Shape::of([])) }],
+        output: Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
-        inputs: &[Slot { offset: 25336, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }],
+        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
-        inputs: &[Slot { offset: 25336, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 26872, value: ValueType::real(Shape::of([8, 64])) }],
+        inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 25336, value: ValueType::real(Shape::of([8, 64])) }],
         output: Slot { offset: 22776, value: ValueType::real(Shape::of([10, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 4, gradient: Slot { offset: 22776, value: ValueType::real(Shape::of([10, 64])) } },
     // sum logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
-        inputs: &[Slot { offset: 25336, value: ValueType::real(Shape::of([8, 10])) }],
+        inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }],
         output: Slot { offset: 22776, value: ValueType::real(Shape::of([1, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 5, gradient: Slot { offset: 22776, value: ValueType::real(Shape::of([10])) } },
     // dropout
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Dropout { rate: 0.1, stream: 0 }, cx, io),
-        inputs: &[Slot { offset: 28920, value: ValueType::real(Shape::of([8, 64])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        inputs: &[Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }],
+        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::ReluGrad), cx, io),
-        inputs: &[Slot { offset: 28920, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        inputs: &[Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }],
+        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d_backward
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolScatter(ops::MaxPoolSelect { image: Shape::of([8, 16, 4, 4]), options: ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true } }), cx, io),
-        inputs: &[Slot { offset: 28920, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }],
+        inputs: &[Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }],
         output: Slot { offset: 39736, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d_backward_input conv2
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvBackwardInput { shape: ConvShape { batch: 8, channels_in: 8, height: 4, width: 4, channels_out: 16, kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 } }, cx, io),
@@ -186,7 +186,7 @@ steps: &[
     // linear logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 30968, value: ValueType::real(Shape::of([8, 64])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }, Slot { offset: 7552, value: ValueType::real(Shape::of([10])) }],
-        output: Slot { offset: 26872, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 22776, value: ValueType::real(Shape::of([1024])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
 ],
 residents: &[
     // conv1.weight
@@ -203,7 +203,7 @@ residents: &[
     StaticResident { value: Slot { offset: 7552, value: ValueType::real(Shape::of([10])) }, state: Slot { offset: 22696, value: ValueType::real(Shape::of([20])) }, trains: true, weights: 7552 },
 ],
 inputs: &[Slot { offset: 43256, value: ValueType::real(Shape::of([8, 1, 8, 8])) }],
-outputs: &[Slot { offset: 26872, value: ValueType::real(Shape::of([8, 10])) }],
+outputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }],
 loss: None,
 deferred: &[],
 needs_global_norm: false,

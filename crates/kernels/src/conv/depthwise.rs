@@ -82,7 +82,7 @@ fn places(window: &Window) -> [usize; MOST_TAPS] {
 }
 
 /// The outputs of some planes, the first of which is a first channel's.
-pub(super) struct Planes<'a, 'b, T> {
+pub struct Planes<'a, 'b, T> {
     pub(super) window: &'a Window,
     pub(super) channels: usize,
     pub(super) x: &'a [T],
@@ -148,7 +148,7 @@ impl<T: Element> SimdOp for Planes<'_, '_, T> {
 /// Adds to `sums`, taps for each channel, the products of some planes of `x` with those of `dy`; the first is a first channel's.
 ///
 /// Of each plane the products of pixel x of a row are added in lane x mod 8, row by row, and the lanes are joined by their tree.
-pub(super) struct Weights<'a, 'b, T> {
+pub struct Weights<'a, 'b, T> {
     pub(super) window: &'a Window,
     pub(super) x: &'a [T],
     pub(super) dy: &'a [T],

@@ -8,7 +8,7 @@
 use super::Window;
 use crate::gemm::{is_wide, load, store};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use bantam_core::Context;
 
 /// Rows of a tile.
@@ -58,7 +58,7 @@ impl Walk {
 }
 
 /// Adds to each of the six rows of `sums` the products of its elements of `x` with the rows of `packed`, in order.
-pub(super) struct Tile<'a, 'b, T> {
+pub struct Tile<'a, 'b, T> {
     pub(super) x: &'a [T],
     /// Where each row's walk begins.
     pub(super) at: [usize; ROWS],
@@ -78,10 +78,6 @@ impl<T: Element> SimdOp for Tile<'_, '_, T> {
     fn eval<S: Simd>(mut self, simd: S) {
         let farthest = self.at.into_iter().fold(0, usize::max) + self.walk.reach();
         require(farthest < self.x.len() && self.packed.len() >= self.walk.len() * CHANNELS);
-        if simd.single().is_some() {
-            // SAFETY: both lengths were checked.
-            return unsafe { self.plain() };
-        }
         // The guards are known when compiling: a level is spared the tiles that it has no registers for.
         if const { is_wide::<T, S>() } && self.channels > LANES {
             // SAFETY: both lengths were checked.
@@ -104,50 +100,10 @@ impl<T: Element> SimdOp for Tile<'_, '_, T> {
 
 /// A tile at the level of `cx`: one function that all convolutions share.
 fn run_tile<T: Element>(cx: &Context<'_>, tile: Tile<'_, '_, T>) {
-    run(cx, tile);
+    T::run(cx, tile);
 }
 
 impl<T: Element> Tile<'_, '_, T> {
-    /// The tile without vectors: three rows and two channels at a time, which few registers hold.
-    ///
-    /// # Safety
-    /// Every place of every row's walk lies in `x`, and `packed` has a row for each step.
-    #[inline(always)]
-    unsafe fn plain(&mut self) {
-        let Walk { counts, steps } = self.walk;
-        for row in (0..ROWS).step_by(3) {
-            for channel in (0..self.channels).step_by(2) {
-                let mut sums = [[T::zero(); 2]; 3];
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    sums.copy_from_slice(&self.sums[(row + i) * CHANNELS + channel..][..2]);
-                }
-                let from = [0, 1, 2].map(|i| self.x.as_ptr().wrapping_add(self.at[row + i]));
-                let mut packed = self.packed.as_ptr().wrapping_add(channel);
-                for outer in 0..counts[0] {
-                    for middle in 0..counts[1] {
-                        let mut place = outer * steps[0] + middle * steps[1];
-                        for _ in 0..counts[2] {
-                            // SAFETY: the row of this step has sixteen elements, of which these are two.
-                            let factors = unsafe { [*packed, *packed.add(1)] };
-                            for (from, sums) in from.iter().zip(&mut sums) {
-                                // SAFETY: the walk's places lie in `x`.
-                                let x = unsafe { *from.add(place) };
-                                for (sum, factor) in sums.iter_mut().zip(factors) {
-                                    *sum = x * factor + *sum;
-                                }
-                            }
-                            place += steps[2];
-                            packed = packed.wrapping_add(CHANNELS);
-                        }
-                    }
-                }
-                for (i, sums) in sums.iter().enumerate() {
-                    self.sums[(row + i) * CHANNELS + channel..][..2].copy_from_slice(sums);
-                }
-            }
-        }
-    }
-
     /// The part of the tile from `row` and `lane` on.
     ///
     /// # Safety

@@ -9,15 +9,15 @@
 //! Only what has many operations per call is compiled for each instruction set: the tiles of a panel, and copies. What
 //! walks over blocks and panels is compiled once.
 
-mod tile;
-mod vector;
+pub mod tile;
+pub mod vector;
 
-use crate::elementwise::{Span, functions, map};
+use crate::elementwise::{MapOp, Span, functions};
 use crate::parallel::{Parts, for_each_task};
-use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain, run};
+use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::strided::Transpose;
 use crate::{plain, require};
-use bantam_core::{Context, Inline};
+use bantam_core::Context;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 pub(crate) use tile::is_wide;
@@ -381,7 +381,10 @@ impl<T: Element> Strided<'_, T> {
         require(first + (depth - 1) * self.strides[0] + (width - 1) * self.strides[1] < self.b.len());
         let from = &self.b[first..];
         if self.strides[1] == 1 {
-            run(cx, CopyRows { from: from.as_ptr(), from_stride: self.strides[0], width, depth, to, stride });
+            T::run(
+                cx,
+                CopyRows { from: from.as_ptr(), from_stride: self.strides[0], width, depth, to, stride },
+            );
             return panel;
         }
         if width < stride {
@@ -391,7 +394,7 @@ impl<T: Element> Strided<'_, T> {
         }
         if self.strides[0] == 1 {
             let x = &from[..(width - 1) * self.strides[1] + depth];
-            run(
+            T::run(
                 cx,
                 Transpose { x, stride: self.strides[1], count: depth, len: width, out: to, step: stride },
             );
@@ -408,7 +411,7 @@ impl<T: Element> Strided<'_, T> {
 }
 
 /// Copies `depth` rows of `width` elements to rows of `stride`, a multiple of eight; what is left of those becomes 0.
-struct CopyRows<T> {
+pub struct CopyRows<T> {
     from: *const T,
     from_stride: usize,
     width: usize,
@@ -454,13 +457,13 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
             product.tiles(&(0..k), product.a_in_place(0), column, panel);
         let (columns, b_stride) = (product.columns.len(), b.strides[0]);
         let b = panel.data;
-        run(
+        T::run(
             cx,
             vector::RowsTimesRows { a, a_strides, k, b, b_stride, start, floor, c, c_stride, rows, columns },
         );
-    } else if !(one_row && run(cx, vector::RowTimesColumns { product, b })) {
+    } else if !(one_row && T::run(cx, vector::RowTimesColumns { product, b })) {
         product.add_bias();
-        let most = run(cx, PanelColumns::<T>::default());
+        let most = T::run(cx, PanelColumns::<T>::default());
         let lanes = LANES.max(most / 2);
         let depth = panel_depth(k);
         let mut buffer: Buffer<T> = Buffer(MaybeUninit::uninit());
@@ -496,7 +499,7 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
                         };
                         Next { data, stride: b.strides[0].max(b.strides[1]), rows, len }
                     });
-                run(cx, Tiles { next, ..product.tiles(&depths, a, column - panel.width, panel) });
+                T::run(cx, Tiles { next, ..product.tiles(&depths, a, column - panel.width, panel) });
             }
             start = depths.end;
             if start == k {
@@ -506,14 +509,14 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
     }
     // What is too long for the end of every tile.
     if matches!(product.activation, Activation::Sigmoid | Activation::Tanh) {
-        let cx = Context { executor: &Inline, ..*cx };
         for row in product.rows.clone() {
             let start = product.c.wrapping_add(row * product.c_stride + product.columns.start);
             // SAFETY: the block of C is this product's alone.
-            let row = unsafe { core::slice::from_raw_parts_mut(start, product.columns.len()) };
+            let span =
+                Span::InPlace(unsafe { core::slice::from_raw_parts_mut(start, product.columns.len()) });
             match product.activation {
-                Activation::Tanh => map(&cx, functions::Tanh, Span::InPlace(row)),
-                _ => map(&cx, functions::Sigmoid, Span::InPlace(row)),
+                Activation::Tanh => T::run(cx, MapOp { f: functions::Tanh, span }),
+                _ => T::run(cx, MapOp { f: functions::Sigmoid, span }),
             }
         }
     }
@@ -537,7 +540,7 @@ fn copy_a<T: Element>(
     } else if row_stride == 1 {
         let x = &from[..(depth - 1) * k_stride + rows];
         let out = buffer.as_mut_ptr();
-        run(cx, Transpose { x, stride: k_stride, count: rows, len: depth, out, step: stride });
+        T::run(cx, Transpose { x, stride: k_stride, count: rows, len: depth, out, step: stride });
     } else {
         for (i, to) in buffer.chunks_exact_mut(stride).take(rows).enumerate() {
             for (p, to) in to[..depth].iter_mut().enumerate() {

@@ -25,7 +25,7 @@ const fn width<T: Element, S: Simd>() -> usize {
 
 /// Asks how many columns the widest tile of a level has.
 #[derive(Default)]
-pub(super) struct PanelColumns<T>(PhantomData<T>);
+pub struct PanelColumns<T>(PhantomData<T>);
 
 impl<T: Element> SimdOp for PanelColumns<T> {
     const FUSES: bool = true;
@@ -59,7 +59,7 @@ pub(super) struct Next<T> {
 }
 
 /// The tiles of all rows of a block over one panel.
-pub(super) struct Tiles<T> {
+pub struct Tiles<T> {
     /// The block's first row at the first depth, and the strides of rows and depths.
     pub(super) a: *const T,
     pub(super) a_strides: [usize; 2],

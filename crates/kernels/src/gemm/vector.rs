@@ -13,7 +13,7 @@ use core::array::from_fn;
 const SQUARES: usize = 4;
 
 /// A block of C with one row; B has neighbours in k.
-pub(super) struct RowTimesColumns<'a, 'b, T> {
+pub struct RowTimesColumns<'a, 'b, T> {
     pub(super) product: &'a Product<'b, T>,
     pub(super) b: &'a Strided<'b, T>,
 }
@@ -97,7 +97,7 @@ impl<T: Element> RowTimesColumns<'_, '_, T> {
 }
 
 /// A block of C with one row or one depth; B has neighbours in a row.
-pub(super) struct RowsTimesRows<T> {
+pub struct RowsTimesRows<T> {
     /// The block's first row, and the strides of rows and depths.
     pub(super) a: *const T,
     pub(super) a_strides: [usize; 2],

@@ -49,6 +49,7 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
 
     #[inline(always)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
+        #[inline(never)]
         #[target_feature(enable = "avx2,fma")]
         fn compiled<const FUSED: bool, O: SimdOp>(token: Avx2<FUSED>, op: O) -> O::Output {
             op.eval(token)

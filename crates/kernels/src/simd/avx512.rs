@@ -65,6 +65,7 @@ macro_rules! token {
 
             #[inline(always)]
             fn call<O: SimdOp>(self, op: O) -> O::Output {
+                #[inline(never)]
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
                 fn compiled<O: SimdOp>(token: $token, op: O) -> O::Output {
                     op.eval(token)

@@ -15,6 +15,7 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
+use crate::compiled::CompiledKernels;
 #[cfg(any(
     feature = "portable",
     debug_assertions,
@@ -361,7 +362,7 @@ pub trait Exponent: Sized {
 }
 
 /// `f32` and `f64`, with their vectors and elementary functions. Sealed.
-pub trait Element: Real + sealed::Sealed {
+pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     /// Whether there are 512-bit kernels for this type; see [`SimdOp::WIDE`].
     const WIDE: bool;
     /// Eight lanes of this type at the level `S`.
@@ -401,7 +402,8 @@ pub(crate) mod sealed {
 /// into [`run`]'s arm is compiled for the arm's instructions.
 pub trait SimdOp {
     /// Whether it multiplies and adds in one rounding where that is allowed. If not, its bits do not depend on
-    /// [`Context::numerics`] and it is compiled once less.
+    /// [`Context::numerics`]. If so, [`Numerics::Portable`] takes the target's baseline: the same bits from vectors half as
+    /// wide, and one version less to compile.
     const FUSES: bool = false;
     /// Whether it computes more than it waits for memory, so that compiling it once more for 512-bit registers pays. Only
     /// where a multiply and an add are fused too.
@@ -450,11 +452,13 @@ pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
             Avx2::<true>::new(cx.level).call(op)
         }
         #[cfg(target_arch = "x86_64")]
-        LevelName::Avx2 | LevelName::Avx512 => Avx2::<false>::new(cx.level).call(op),
+        LevelName::Avx2 | LevelName::Avx512 if !O::FUSES => Avx2::<false>::new(cx.level).call(op),
         #[cfg(feature = "portable")]
         LevelName::Portable => op.eval(Portable::new()),
         #[cfg(debug_assertions)]
         LevelName::Scalar => op.eval(Scalar::new()),
+        // As a function of its own where it is long: inlined, it would be optimised once more with every caller around it.
+        _ if cfg!(target_arch = "x86_64") => Baseline::new().call(op),
         _ => op.eval(Baseline::new()),
     }
 }
