@@ -21,7 +21,7 @@ use bantam_core::Context;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 pub(crate) use tile::is_wide;
-use tile::{PanelColumns, Start, Tiles};
+use tile::{Next, PanelColumns, Start, Tiles};
 
 /// The shape of a product: A is m × k, B is k × n, C is m × n and row-major without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,8 +70,8 @@ pub(crate) const TILE_COLUMNS: usize = 2 * LANES;
 const PANEL_DEPTH: usize = 384;
 /// Rows of a block: with the depth of a panel, 288 KiB of A, which stays in a usual second-level cache.
 const BLOCK_ROWS: usize = 32 * TILE_ROWS;
-/// Rows of a block when there is one thread: with the depth of a panel, 384 KiB of A.
-const MOST_ROWS: usize = 256;
+/// Rows of a block when there is one thread: with the depth of a panel, 768 KiB of A.
+const MOST_ROWS: usize = 512;
 /// Elements of a panel of B: 48 KiB of `f32`.
 const PANEL: usize = PANEL_DEPTH * 2 * TILE_COLUMNS;
 /// Elements in a cache line of 64 bytes, if they are `f32`.
@@ -291,7 +291,7 @@ impl<'a, T: Element> Product<'a, T> {
         let relu = depths.end == self.k && self.activation == Activation::Relu;
         let floor = if relu { T::zero() } else { T::neg_infinity() };
         let (rows, depth) = (self.rows.len(), depths.len());
-        Tiles { a, a_strides, panel, depth, start, floor, c, c_stride: self.c_stride, rows }
+        Tiles { a, a_strides, panel, depth, start, floor, c, c_stride: self.c_stride, rows, next: None }
     }
 
     /// Where A's first row is at one of the depths.
@@ -330,8 +330,8 @@ pub(crate) trait Source<T: Element> {
     ) -> Panel<T>;
 }
 
-/// Some columns of B at some depths: element (p, j) lies at `data + p * strides[0] + j`. Whole vectors of eight can be read
-/// at every depth.
+/// Some columns of B at some depths: element (p, j) lies at `data + p * strides[0] + j`. Whole vectors can be read at every
+/// depth.
 #[derive(Clone, Copy)]
 pub(crate) struct Panel<T> {
     pub(crate) data: *const T,
@@ -341,7 +341,8 @@ pub(crate) struct Panel<T> {
 }
 
 impl<T: Element> Panel<T> {
-    /// A panel that was copied to `buffer`, `width` columns in rows of whole vectors.
+    /// A panel that was copied to `buffer`, up to 16 columns in rows of whole vectors of eight. The buffer has 16 elements
+    /// for every depth: a wider vector reads beyond the last of eight.
     pub(crate) fn copied(buffer: &[T], width: usize) -> Panel<T> {
         Panel { data: buffer.as_ptr(), strides: [width.next_multiple_of(LANES), 1], width }
     }
@@ -360,16 +361,16 @@ struct Strided<'a, T> {
 struct Buffer<T>(MaybeUninit<[T; PANEL]>);
 
 impl<T: Element> Strided<'_, T> {
-    /// Copies the panel of these columns to `buffer`, in rows of whole vectors.
+    /// Copies the panel of these columns to `buffer`, in rows of whole vectors of so many lanes.
     fn copy(
         &self,
         cx: &Context<'_>,
         depths: &Range<usize>,
         column: usize,
-        width: usize,
+        [width, lanes]: [usize; 2],
         buffer: &mut Buffer<T>,
     ) -> Panel<T> {
-        let (stride, depth) = (width.next_multiple_of(LANES), depths.len());
+        let (stride, depth) = (width.next_multiple_of(lanes), depths.len());
         let to = buffer.0.as_mut_ptr().cast::<T>();
         let panel = Panel { data: to, strides: [stride, 1], width };
         require(stride * depth <= PANEL);
@@ -380,13 +381,16 @@ impl<T: Element> Strided<'_, T> {
         require(first + (depth - 1) * self.strides[0] + (width - 1) * self.strides[1] < self.b.len());
         let from = &self.b[first..];
         if self.strides[1] == 1 {
-            T::run(cx, CopyRows { from: from.as_ptr(), from_stride: self.strides[0], width, depth, to });
+            T::run(
+                cx,
+                CopyRows { from: from.as_ptr(), from_stride: self.strides[0], width, depth, to, stride },
+            );
             return panel;
         }
         if width < stride {
             // Columns that do not exist: nobody uses the result, but they are read.
             // SAFETY: the buffer has `depth` rows of `stride` elements.
-            (0..depth).for_each(|p| unsafe { to.add(p * stride + stride - LANES).write_bytes(0, LANES) });
+            unsafe { to.write_bytes(0, depth * stride) };
         }
         if self.strides[0] == 1 {
             let x = &from[..(width - 1) * self.strides[1] + depth];
@@ -406,13 +410,14 @@ impl<T: Element> Strided<'_, T> {
     }
 }
 
-/// Copies `depth` rows of `width` elements, each to the next multiple of eight.
+/// Copies `depth` rows of `width` elements to rows of `stride`, a multiple of eight; what is left of those becomes 0.
 pub struct CopyRows<T> {
     from: *const T,
     from_stride: usize,
     width: usize,
     depth: usize,
     to: *mut T,
+    stride: usize,
 }
 
 impl<T: Element> SimdOp for CopyRows<T> {
@@ -420,19 +425,20 @@ impl<T: Element> SimdOp for CopyRows<T> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let CopyRows { from, from_stride, width, depth, to } = self;
-        let stride = width.next_multiple_of(LANES);
-        let lanes = (1 << (width % LANES)) - 1;
+        let CopyRows { from, from_stride, width, depth, to, stride } = self;
         for p in 0..depth {
             let (from, to) = (from.wrapping_add(p * from_stride), to.wrapping_add(p * stride));
-            for v in (0..width - width % LANES).step_by(LANES) {
-                // SAFETY: both matrices have these rows, the caller says so; the second one has whole vectors.
-                unsafe { T::Vector::read(simd, from.add(v)).write(to.add(v)) };
-            }
-            if lanes != 0 {
-                let v = stride - LANES;
-                // SAFETY: as above.
-                unsafe { T::Vector::read_lanes(simd, from.add(v), lanes).write(to.add(v)) };
+            for v in (0..stride).step_by(LANES) {
+                let lanes = (1 << width.saturating_sub(v).min(LANES)) - 1;
+                // SAFETY: both matrices have these rows, the caller says so; lanes without a column are not read.
+                unsafe {
+                    let vector = if v + LANES <= width {
+                        T::Vector::read(simd, from.add(v))
+                    } else {
+                        T::Vector::read_lanes(simd, from.wrapping_add(v), lanes)
+                    };
+                    vector.write(to.add(v));
+                }
             }
         }
     }
@@ -458,6 +464,7 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
     } else if !(one_row && T::run(cx, vector::RowTimesColumns { product, b })) {
         product.add_bias();
         let most = T::run(cx, PanelColumns::<T>::default());
+        let lanes = LANES.max(most / 2);
         let depth = panel_depth(k);
         let mut buffer: Buffer<T> = Buffer(MaybeUninit::uninit());
         let mut start = 0;
@@ -471,15 +478,28 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
             let mut column = product.columns.start;
             while column < product.columns.end {
                 let left = product.columns.end - column;
-                let panel = if b.in_place && left >= LANES {
+                // One wide tile rather than two narrow ones.
+                let in_place = left >= most || left == lanes || left > lanes && product.rows.len() <= LANES;
+                let panel = if b.in_place && in_place {
                     // Wrapping, because there is nothing to point at if k is 0.
                     let data = b.b.as_ptr().wrapping_add(start * b.strides[0] + column);
-                    Panel { data, strides: b.strides, width: most.min(left - left % LANES) }
+                    Panel { data, strides: b.strides, width: most.min(left - left % lanes) }
                 } else {
-                    b.copy(cx, &depths, column, most.min(left), &mut buffer)
+                    b.copy(cx, &depths, column, [most.min(left), lanes], &mut buffer)
                 };
-                T::run(cx, product.tiles(&depths, a, column, panel));
                 column += panel.width;
+                // What is copied next.
+                let next =
+                    (panel.data == buffer.0.as_ptr().cast() && column < product.columns.end).then(|| {
+                        let data = b.b.as_ptr().wrapping_add(start * b.strides[0] + column * b.strides[1]);
+                        let columns = most.min(product.columns.end - column);
+                        let [rows, len] = match b.strides {
+                            [_, 1] => [depths.len(), columns],
+                            _ => [columns, depths.len()],
+                        };
+                        Next { data, stride: b.strides[0].max(b.strides[1]), rows, len }
+                    });
+                T::run(cx, Tiles { next, ..product.tiles(&depths, a, column - panel.width, panel) });
             }
             start = depths.end;
             if start == k {

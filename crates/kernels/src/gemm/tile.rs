@@ -1,16 +1,17 @@
 //! The tiles of a product: some rows and one or two vectors of columns, whose sums stay in registers while k runs.
 //!
-//! Every level has two or three tiles, no more: each is compiled for each level. A high one fills the registers; the lower ones
+//! Where A's elements are neighbours in k, the highest tiles are loops in assembly; see [`Vector::TILE`].
+//! Beside them every level has two or three tiles, no more: each is compiled for each level. A high one fills the registers; the lower ones
 //! serve fewer rows than they have, in no more time than lower ones still would take, since too few sums wait for each
-//! other. The rows that do not exist are computed from the last one and not stored.
+//! other.
 
-use super::Panel;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
+use super::{LINE, Panel};
+use crate::simd::{Element, LANES, Simd, SimdOp, Tile, TileLoop, Vector};
 use core::array::from_fn;
 use core::marker::PhantomData;
 
-/// Rows of the highest tile of 32 columns: 28 sums, two vectors of B and one element of A fill 32 registers.
-const MOST_ROWS: usize = 14;
+/// Rows of a tile of 32 columns that the compiler keeps in registers without a loop in assembly.
+const WIDE_ROWS: usize = 8;
 
 /// Whether a row of a tile is two vectors: twelve sums, on a machine with 16 registers of eight `f32`.
 pub(crate) const fn is_wide<T, S: Simd>() -> bool {
@@ -47,6 +48,16 @@ pub(super) enum Start<T> {
     Numbers(*const T),
 }
 
+/// Rows that will be copied next, and are asked for meanwhile.
+#[derive(Clone, Copy)]
+pub(super) struct Next<T> {
+    pub(super) data: *const T,
+    pub(super) stride: usize,
+    pub(super) rows: usize,
+    /// Elements of a row.
+    pub(super) len: usize,
+}
+
 /// The tiles of all rows of a block over one panel.
 pub struct Tiles<T> {
     /// The block's first row at the first depth, and the strides of rows and depths.
@@ -60,6 +71,7 @@ pub struct Tiles<T> {
     pub(super) c: *mut T,
     pub(super) c_stride: usize,
     pub(super) rows: usize,
+    pub(super) next: Option<Next<T>>,
 }
 
 impl<T: Element> SimdOp for Tiles<T> {
@@ -76,7 +88,7 @@ impl<T: Element> SimdOp for Tiles<T> {
 /// Unrolls a loop over the rows of a tile: the compiler leaves one over so many alone, and then keeps no sum in a register.
 macro_rules! rows {
     ($i:ident of $rows:ident $body:block) => {
-        rows!($i of $rows $body 0 1 2 3 4 5 6 7 8 9 10 11 12 13)
+        rows!($i of $rows $body 0 1 2 3 4 5 6 7)
     };
     ($i:ident of $rows:ident $body:block $($row:literal)*) => {{$(
         if const { $row < $rows } {
@@ -86,51 +98,100 @@ macro_rules! rows {
     )*}};
 }
 
+#[allow(
+    clippy::needless_range_loop,
+    reason = "indices that are known become registers, iterators take long to compile"
+)]
 impl<T: Element> Tiles<T> {
     #[inline(always)]
     fn walk<S: Simd>(&self, simd: S) {
         let two = self.panel.width > width::<T, S>();
-        let mut row = 0;
+        let mut row = match <T::Vector<S> as Vector<T, S>>::TILE {
+            Some(tile) if two => self.high_tiles(simd, &tile),
+            _ => 0,
+        };
         while row < self.rows {
             let left = self.rows - row;
             // In `const`, so that a level is only compiled with its own tiles.
-            row += if const { is_wide::<T, S>() && S::ACCUMULATORS >= 2 * MOST_ROWS } {
+            row += if const { is_wide::<T, S>() && S::ACCUMULATORS >= 2 * WIDE_ROWS } {
                 match two {
-                    true if left >= MOST_ROWS => self.tile::<S, MOST_ROWS, 2, 3>(simd, row),
-                    true if left >= 8 => self.tile::<S, 8, 2, 3>(simd, row),
-                    true => self.tile::<S, 4, 2, 1>(simd, row),
-                    false => self.tile::<S, 8, 1, 1>(simd, row),
+                    true if left >= WIDE_ROWS => self.tile::<S, WIDE_ROWS, 2>(simd, row),
+                    true => self.tile::<S, 4, 2>(simd, row),
+                    false => self.tile::<S, 8, 1>(simd, row),
                 }
             } else if const { is_wide::<T, S>() } {
                 match two {
-                    true if left >= 6 => self.tile::<S, 6, 2, 3>(simd, row),
-                    true => self.tile::<S, 4, 2, 1>(simd, row),
-                    false => self.tile::<S, 6, 1, 1>(simd, row),
+                    true if left >= 6 => self.tile::<S, 6, 2>(simd, row),
+                    true => self.tile::<S, 4, 2>(simd, row),
+                    false => self.tile::<S, 6, 1>(simd, row),
                 }
             } else if const { S::ACCUMULATORS >= 6 } {
                 match left {
-                    3.. => self.tile::<S, 6, 1, 1>(simd, row),
-                    _ => self.tile::<S, 2, 1, 1>(simd, row),
+                    3.. => self.tile::<S, 6, 1>(simd, row),
+                    _ => self.tile::<S, 2, 1>(simd, row),
                 }
             } else {
-                self.tile::<S, 2, 1, 1>(simd, row)
+                self.tile::<S, 2, 1>(simd, row)
             };
         }
     }
 
-    /// Computes one tile of ROWS rows and VECTORS vectors of columns and returns ROWS. Of A there is a pointer for SHARE rows,
-    /// whose addresses are then a base and a multiple of one register; if it is 1, rows may be missing.
+    /// Computes as many whole tiles in assembly as there are, and returns how many rows that was.
     #[inline(always)]
-    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const SHARE: usize>(
-        &self,
-        simd: S,
-        row: usize,
-    ) -> usize {
-        let Tiles { panel, c_stride, .. } = *self;
-        let [row_stride, k_stride] = self.a_strides;
+    fn high_tiles<S: Simd>(&self, simd: S, tile: &TileLoop<T>) -> usize {
+        let rows = tile.rows;
         let width = width::<T, S>();
-        let last = self.rows - 1;
-        let row_at = |i: usize| if SHARE == 1 { last.min(row + i) } else { row + i };
+        let [a_stride, k_stride] = self.a_strides;
+        if k_stride != 1 {
+            return 0;
+        }
+        let zeros = [T::zero(); 4 * LANES];
+        let (start, stride) = match self.start {
+            Start::Zero => (zeros.as_ptr(), 0),
+            Start::Rows(from, stride) => (from, stride),
+            Start::Numbers(_) => return 0,
+        };
+        let whole = self.rows - self.rows % rows;
+        for row in (0..whole).step_by(rows) {
+            if let Some(next) = self.next {
+                for i in row * next.rows / whole..(row + rows) * next.rows / whole {
+                    for j in (0..next.len).step_by(LINE) {
+                        simd.prefetch_far(next.data.wrapping_add(i * next.stride + j));
+                    }
+                }
+            }
+            let tile_at = Tile {
+                a: self.a.wrapping_add(row * a_stride),
+                a_stride: a_stride * size_of::<T>(),
+                b: self.panel.data,
+                b_stride: self.panel.strides[0] * size_of::<T>(),
+                depth: self.depth,
+                start: start.wrapping_add(row * stride),
+                start_stride: stride * size_of::<T>(),
+                c: self.c.wrapping_add(row * self.c_stride),
+                c_stride: self.c_stride * size_of::<T>(),
+                floor: self.floor,
+                lanes: [u32::MAX, ((1_u64 << (self.panel.width - width)) - 1) as u32],
+            };
+            // SAFETY: the token proves that the CPU has the instructions of its vectors; A, or its copy, has these rows at every
+            // depth, the panel has its columns, and the block of C is this product's alone.
+            unsafe { (tile.compute)(&tile_at) };
+        }
+        whole
+    }
+
+    /// Computes one tile of ROWS rows and VECTORS vectors of columns and returns ROWS. If there are fewer rows, the upper and the
+    /// lower half overlap: what both compute is stored twice.
+    #[inline(always)]
+    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S, row: usize) -> usize {
+        let Tiles { panel, depth, .. } = *self;
+        let width = width::<T, S>();
+        let half = const { ROWS / 2 };
+        let valid = ROWS.min(self.rows - row);
+        // Where row i of the tile is in a matrix: the start of its half and the distance from there, which many rows share.
+        let upper = valid.saturating_sub(half);
+        let place =
+            |i: usize, stride: usize| i / half * (upper * stride) + (i % half).min(valid - 1) * stride;
         // The columns of each vector that exist.
         let lanes: [u32; VECTORS] = from_fn(|v| ((1_u64 << (panel.width - v * width).min(width)) - 1) as u32);
         let zero = T::Vector::splat(simd, T::zero());
@@ -138,7 +199,7 @@ impl<T: Element> Tiles<T> {
         match self.start {
             Start::Zero => {}
             Start::Rows(from, stride) => rows!(i of ROWS {
-                let from = from.wrapping_add(row_at(i) * stride);
+                let from = from.wrapping_add(row * stride).wrapping_add(place(i, stride));
                 for v in 0..VECTORS {
                     // SAFETY: the matrix has this row and these columns.
                     sums[i][v] = unsafe { T::Vector::read_lanes(simd, from.wrapping_add(v * width), lanes[v]) };
@@ -146,39 +207,33 @@ impl<T: Element> Tiles<T> {
             }),
             Start::Numbers(from) => rows!(i of ROWS {
                 // SAFETY: there is a number for each row.
-                sums[i] = [T::Vector::splat(simd, unsafe { *from.add(row_at(i)) }); VECTORS];
+                sums[i] = [T::Vector::splat(simd, unsafe { *from.add(row + place(i, 1)) }); VECTORS];
             }),
         }
-
         // What the next tile starts from and what all tiles end in.
-        if SHARE > 1 {
-            let next = self.c.wrapping_add((row + ROWS) * c_stride);
-            for i in 0..ROWS {
-                for v in 0..VECTORS {
-                    simd.prefetch(next.wrapping_add(i * c_stride + v * width));
-                }
+        let next = self.c.wrapping_add((row + ROWS) * self.c_stride);
+        for i in 0..ROWS {
+            for v in 0..VECTORS {
+                simd.prefetch(next.wrapping_add(i * self.c_stride + v * width));
             }
         }
 
-        let mut a: [*const T; ROWS] = from_fn(|i| self.a.wrapping_add(row_at(SHARE * i) * row_stride));
+        // A pointer for half of the rows: with one, compilers chain the addresses of a depth to those of the depth before, and
+        // with one for each there are not registers enough.
+        let [row_stride, k_stride] = self.a_strides;
+        let first = self.a.wrapping_add(row * row_stride);
+        let mut a = [first, first.wrapping_add(upper * row_stride)];
+        let offsets: [usize; ROWS] = from_fn(|i| place(i % half, row_stride));
         let mut b = panel.data;
-        for _ in 0..self.depth {
+        for _ in 0..depth {
             let mut vectors = [zero; VECTORS];
             for v in 0..VECTORS {
-                // SAFETY: the panel has `width` columns at every depth, and whole vectors of eight.
-                vectors[v] = unsafe {
-                    let from = b.add(v * width);
-                    if const { <T::Vector<S> as Vector<T, S>>::WIDTH > LANES } {
-                        T::Vector::read_lanes(simd, from, lanes[v])
-                    } else {
-                        T::Vector::read(simd, from)
-                    }
-                };
+                // SAFETY: whole vectors can be read at every depth.
+                vectors[v] = unsafe { T::Vector::read(simd, b.add(v * width)) };
             }
             rows!(i of ROWS {
                 // SAFETY: A, or its copy, has this row at every depth: the callers checked its length.
-                let a = unsafe { *a[i / SHARE].wrapping_add(i % SHARE * row_stride) };
-                let a = T::Vector::splat(simd, a);
+                let a = T::Vector::splat(simd, unsafe { *a[i / half].wrapping_add(offsets[i]) });
                 for v in 0..VECTORS {
                     sums[i][v] = a.mul_add(vectors[v], sums[i][v]);
                 }
@@ -191,15 +246,27 @@ impl<T: Element> Tiles<T> {
         let floor = T::Vector::splat(simd, self.floor);
         let whole = panel.width == VECTORS * width;
         rows!(i of ROWS {
-            if SHARE > 1 || row + i <= last {
-                let c = self.c.wrapping_add((row + i) * c_stride);
-                for v in 0..VECTORS {
-                    let (sum, c) = (floor.max(sums[i][v]), c.wrapping_add(v * width));
-                    // SAFETY: these lanes lie in the block of C, which is this product's alone.
-                    unsafe { if whole { sum.write(c) } else { sum.write_lanes(c, lanes[v]) } };
-                }
+            for v in 0..VECTORS {
+                sums[i][v] = floor.max(sums[i][v]);
             }
         });
+        let c = self.c.wrapping_add(row * self.c_stride);
+        let c = |i: usize, v: usize| c.wrapping_add(place(i, self.c_stride) + v * width);
+        if whole {
+            rows!(i of ROWS {
+                for v in 0..VECTORS {
+                    // SAFETY: these vectors lie in the block of C, which is this product's alone.
+                    unsafe { sums[i][v].write(c(i, v)) };
+                }
+            });
+        } else {
+            rows!(i of ROWS {
+                for v in 0..VECTORS {
+                    // SAFETY: these lanes do.
+                    unsafe { sums[i][v].write_lanes(c(i, v), lanes[v]) };
+                }
+            });
+        }
         ROWS
     }
 }

@@ -35,6 +35,11 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
         prefetch(self, at);
     }
 
+    #[inline(always)]
+    fn prefetch_far<T>(self, at: *const T) {
+        prefetch_far(self, at);
+    }
+
     type Single = Self;
 
     #[inline(always)]
@@ -84,6 +89,13 @@ pub(super) fn dispatch<R>(_: Avx2<false>, f: impl FnOnce() -> R) -> R {
 pub(super) fn prefetch<T>(_: impl ProvesAvx2, at: *const T) {
     // SAFETY: a prefetch reads nothing and never faults.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+}
+
+/// The same, into the second-level cache.
+#[inline(always)]
+pub(super) fn prefetch_far<T>(_: impl ProvesAvx2, at: *const T) {
+    // SAFETY: a prefetch reads nothing and never faults.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
 }
 
 /// All bits set in the first `count` lanes.

@@ -72,6 +72,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
         let _ = at;
     }
 
+    /// The same, into the second-level cache: for what is needed after a while.
+    #[inline(always)]
+    fn prefetch_far<T>(self, at: *const T) {
+        let _ = at;
+    }
+
     /// Runs `op` as a function of its own: for long inner loops that several kernels share.
     fn call<O: SimdOp>(self, op: O) -> O::Output;
 
@@ -94,6 +100,43 @@ pub trait Elementary {
     fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32;
 }
 
+/// A loop in assembly over the depths of a tile.
+#[derive(Debug)]
+pub struct TileLoop<T> {
+    /// Rows of the tile.
+    pub rows: usize,
+    /// Computes a tile, if every matrix has its rows and columns at all depths and nothing else touches C.
+    pub compute: unsafe fn(&Tile<T>),
+}
+
+/// A tile of a product for a loop in assembly: some rows, and two vectors of columns. Distances are in bytes.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Tile<T> {
+    /// The first row of A at the first depth; depths are neighbours.
+    pub a: *const T,
+    /// From a row of A to the next.
+    pub a_stride: usize,
+    /// Two whole vectors of columns at the first depth.
+    pub b: *const T,
+    /// From a depth of B to the next.
+    pub b_stride: usize,
+    /// How many products are added.
+    pub depth: usize,
+    /// What the sums of the first row start from.
+    pub start: *const T,
+    /// The same for the next row.
+    pub start_stride: usize,
+    /// The first row of C.
+    pub c: *mut T,
+    /// From a row of C to the next.
+    pub c_stride: usize,
+    /// The least result.
+    pub floor: T,
+    /// Which lanes of the two vectors exist in C, where vectors can be masked; else all do.
+    pub lanes: [u32; 2],
+}
+
 /// Eight lanes of `T`, computed with the instructions that the token `S` stands for.
 ///
 /// Every operation is correctly rounded and therefore gives the same bits at every level, except
@@ -104,6 +147,9 @@ pub trait Vector<T, S>:
     /// The number of lanes: eight, except with a [`Simd::Wide`] token. Of more lanes than eight, what takes or makes an array
     /// sees the first eight.
     const WIDTH: usize = LANES;
+
+    /// A loop in assembly for the highest tile of products, where there is one.
+    const TILE: Option<TileLoop<T>> = None;
 
     /// Loads [`WIDTH`](Vector::WIDTH) elements.
     ///
