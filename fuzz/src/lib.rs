@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod csv;
 pub mod idx;
+pub mod kernels;
 pub mod plan;
 pub mod schedule;
 

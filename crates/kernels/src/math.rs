@@ -48,16 +48,6 @@ fn sum_of_two<S: Simd>(x: S::F32, y: S::F32) -> (S::F32, S::F32) {
     (high, y - (high - x))
 }
 
-/// eʳ − 1 as [`exp_m1_near_0`], with what its last rounding loses.
-#[inline(always)]
-fn exp_m1_in_parts<S: Simd>(simd: S, r: S::F32) -> (S::F32, S::F32) {
-    let splat = |value| S::F32::splat(simd, value);
-    let q = splat(0.000_198_911_8).mul_add(r, splat(0.001_393_382_1));
-    let q = q.mul_add(r, splat(0.008_333_310_5)).mul_add(r, splat(0.041_666_463));
-    let q = q.mul_add(r, splat(0.166_666_67)).mul_add(r, splat(0.5));
-    sum_of_two::<S>(r, r * r * q)
-}
-
 /// See [`Element::exp_lanes`].
 struct Exp;
 
@@ -105,23 +95,27 @@ impl Elementary for Ln {
 /// See [`Element::tanh_lanes`].
 struct Tanh;
 
+/// Below it tanh x = x + x³·p(x²), where p interpolates at Chebyshev nodes: 2^-27 wrong.
+const TANH_SPLIT: f32 = 0.625;
+
 impl Elementary for Tanh {
     #[inline(always)]
     fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32 {
-        // tanh |x| = −m / (2 + m) with m = e^(−2|x|) − 1, which keeps its digits near 0. At −40, m rounds to −1. The
-        // quotient of the rounded sums is corrected by what they lost; 1 / (2 + m) is (1 + quotient) / 2.
         let splat = |value| S::F32::splat(simd, value);
-        let (zero, half, one, two) = (splat(0.0), splat(0.5), splat(1.0), splat(2.0));
-        let (n, r) = reduce(simd, splat(-40.0).max(-(x.abs() + x.abs())));
+        let (zero, one) = (splat(0.0), splat(1.0));
+        // From 10 on the result is 1; NaN passes.
+        let t = splat(10.0).min(x.abs());
+        // tanh t = 1 − 2 / d with d = e²ᵗ + 1 = (2ⁿ + 1) + 2ⁿ·(eʳ − 1), rounded once where it counts.
+        let (n, r) = reduce(simd, t + t);
         let power = n.exp2_integer();
-        let (p, p_low) = exp_m1_in_parts(simd, r);
-        let (m, m_low) = sum_of_two::<S>(power - one, power * p);
-        let m_low = m_low + power * p_low;
-        let (d, d_low) = sum_of_two::<S>(two, m);
-        let q = -m / d;
-        let y = q - (m_low + q * (d_low + m_low)) * (half + half * q);
+        let d = power.mul_add(exp_m1_near_0(simd, r), power + one);
+        let y = one - splat(2.0) / d;
         let y = x.if_less(zero, -y, y);
-        x.if_equal(zero, x, y)
+        let z = t * t;
+        let p = splat(0.002_292_647_3).mul_add(z, splat(-0.008_343_86)).mul_add(z, splat(0.021_768_892));
+        let p = p.mul_add(z, splat(-0.053_959_258)).mul_add(z, splat(0.133_333_04));
+        let p = p.mul_add(z, splat(-0.333_333_34));
+        t.if_less(splat(TANH_SPLIT), (z * x).mul_add(p, x), y)
     }
 }
 
@@ -131,22 +125,18 @@ struct Sigmoid;
 impl Elementary for Sigmoid {
     #[inline(always)]
     fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32 {
-        // e / (1 + e) below 0 and 1 / (1 + e) above, with e = e^(−|x|): nothing overflows. The quotient of the rounded
-        // sums is corrected by what they lost; 1 / (1 + e) is one of the two quotients.
+        // 1 / d with d = 1 + e⁻ˣ = (1 + 2ⁿ) + 2ⁿ·(eʳ − 1); the quotient is corrected by what the two sums lost. Below −104 the
+        // result is 0, from 80 on it is 1; NaN passes.
         let splat = |value| S::F32::splat(simd, value);
-        let (zero, half, one) = (splat(0.0), splat(0.5), splat(1.0));
-        let (n, r) = reduce(simd, splat(-104.0).max(-x.abs()));
-        let (p, p_low) = exp_m1_in_parts(simd, r);
-        let (e, e_low) = sum_of_two::<S>(one, p);
-        // 2^n in two factors, since n reaches below the exponents of f32.
-        let above = round(simd, n * half);
-        let (above, below) = (above.exp2_integer(), (n - above).exp2_integer());
-        let (e, e_low) = (e * above * below, (e_low + p_low) * above * below);
-        let (d, d_low) = sum_of_two::<S>(one, e);
-        let q = x.if_less(zero, e, one) / d;
-        let inverse = x.if_less(zero, one - q, q);
-        let low = x.if_less(zero, e_low, zero);
-        q + (low - q * (d_low + e_low)) * inverse
+        let one = splat(1.0);
+        let (n, r) = reduce(simd, splat(104.0).min(splat(-80.0).max(-x)));
+        // 2ⁿ in two factors, since n reaches beyond the exponents of f32. Where the second is not 1, nothing is left of the 1.
+        let near = n.min(splat(32.0));
+        let (power, rest) = (near.exp2_integer(), (near - n).exp2_integer());
+        let (d, first) = sum_of_two::<S>(power.max(one), power.min(one));
+        let (d, second) = sum_of_two::<S>(d, power * exp_m1_near_0(simd, r));
+        let q = one / d;
+        (q - q * q * (first + second)) * rest
     }
 }
 
@@ -176,6 +166,68 @@ impl Elementary for Erf {
         let y = one - (one + exp_m1_near_0(simd, r)) * n.exp2_integer();
         let y = x.if_less(splat(0.0), -y, y);
         t.if_less(splat(ERF_SPLIT), p.mul_add(x, x), y)
+    }
+}
+
+/// π/2 in parts of at most eleven bits, so that their products with numbers of quarters are exact, and the rest of it.
+const QUARTER: [f32; 5] = [1.570_312_5, 0.000_483_512_88, 3.138_557e-7, 6.070_877e-11, 6.223_372e-14];
+
+/// The greatest argument of sine and cosine that is taken apart with these parts: less than 2^13 quarters. The few beyond it go to
+/// `libm`, one by one.
+const MOST_QUARTERS: f32 = 12_800.0;
+
+/// (high, low) with high + low = x − y and high the rounded difference, for |x| ≥ |y| (Dekker, 1971).
+#[inline(always)]
+fn difference_of_two<S: Simd>(x: S::F32, y: S::F32) -> (S::F32, S::F32) {
+    let high = x - y;
+    (high, (x - high) - y)
+}
+
+/// Sine and cosine of the rest r of x after q quarters, |r| ≤ π/4, and q itself between −2 and 2, where only its remainder by four counts.
+#[inline(always)]
+fn sin_and_cos_of_rest<S: Simd>(simd: S, x: S::F32) -> ([S::F32; 2], S::F32) {
+    let splat = |value| S::F32::splat(simd, value);
+    let one = splat(1.0);
+    let n = round(simd, x * splat(core::f32::consts::FRAC_2_PI));
+    // Exact: products have at most 24 bits, and so have the differences (Cody and Waite, 1980). After that r is 2^-24 at
+    // least, and what the differences lose is kept.
+    let r = n.mul_add(splat(-QUARTER[1]), n.mul_add(splat(-QUARTER[0]), x));
+    let (r, first) = difference_of_two::<S>(r, n * splat(QUARTER[2]));
+    let (r, second) = difference_of_two::<S>(r, n * splat(QUARTER[3]));
+    let low = n.mul_add(splat(-QUARTER[4]), first + second);
+    // sin r = r + r³·p(r²) and cos r = 1 − r²/2 + r⁴·q(r²), where p and q interpolate at Chebyshev nodes: 2^-28 and 2^-30 wrong.
+    let z = r * r;
+    let p = splat(2.724_931_4e-6).mul_add(z, splat(-1.984_008_3e-4));
+    let p = p.mul_add(z, splat(0.008_333_332)).mul_add(z, splat(-0.166_666_67));
+    let sin = r + (z * r).mul_add(p, low);
+    let q = splat(2.454_743_7e-5).mul_add(z, splat(-0.001_388_83)).mul_add(z, splat(0.041_666_664));
+    let (cos, rest) = difference_of_two::<S>(one, splat(0.5) * z);
+    let cos = cos + (z * z).mul_add(q, rest - r * low);
+    ([sin, cos], n - splat(4.0) * round(simd, n * splat(0.25)))
+}
+
+/// See [`Element::sin_lanes`] and [`Element::cos_lanes`]: the function is the sine of x plus so many quarters, 0 or 1.
+struct Wave<const QUARTERS: usize>;
+
+impl<const QUARTERS: usize> Elementary for Wave<QUARTERS> {
+    #[inline(always)]
+    fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+        let splat = |value| S::F32::splat(simd, value);
+        let (zero, one) = (splat(0.0), splat(1.0));
+        let ([sin, cos], quarters) = sin_and_cos_of_rest(simd, x);
+        let half_turn = one - splat(0.5) * quarters * quarters;
+        let odd = quarters * quarters;
+        let y = if QUARTERS == 0 {
+            x.if_equal(zero, x, odd.if_equal(one, quarters * cos, half_turn * sin))
+        } else {
+            odd.if_equal(one, -quarters * sin, half_turn * cos)
+        };
+        let most = splat(MOST_QUARTERS);
+        if x.abs().all_less_equal(most) {
+            return y;
+        }
+        let far = each(simd, x, if QUARTERS == 0 { libm::sinf } else { libm::cosf });
+        x.abs().if_less_equal(most, y, far)
     }
 }
 
@@ -210,12 +262,12 @@ impl Element for f32 {
 
     #[inline(always)]
     fn sin_lanes<S: Simd>(simd: S, x: S::F32) -> S::F32 {
-        each(simd, x, libm::sinf)
+        simd.elementary::<Wave<0>>(x)
     }
 
     #[inline(always)]
     fn cos_lanes<S: Simd>(simd: S, x: S::F32) -> S::F32 {
-        each(simd, x, libm::cosf)
+        simd.elementary::<Wave<1>>(x)
     }
 
     #[inline(always)]

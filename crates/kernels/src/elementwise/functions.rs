@@ -150,6 +150,8 @@ impl<T: Element> MapFn<T> for Tanh {
 pub struct Sin;
 
 impl<T: Element> MapFn<T> for Sin {
+    const FUSES: bool = true;
+
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
         T::sin_lanes(simd, x)
@@ -161,6 +163,8 @@ impl<T: Element> MapFn<T> for Sin {
 pub struct Cos;
 
 impl<T: Element> MapFn<T> for Cos {
+    const FUSES: bool = true;
+
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
         T::cos_lanes(simd, x)

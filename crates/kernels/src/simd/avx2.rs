@@ -368,6 +368,12 @@ impl<const FUSED: bool, S: ProvesAvx2> Vector<f32, S> for F32<FUSED> {
     }
 
     #[inline(always)]
+    fn all_less_equal(self, other: Self) -> bool {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(self.0, other.0)) == 0xff }
+    }
+
+    #[inline(always)]
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
         self.select::<_CMP_EQ_OQ>(other, yes, no)
     }

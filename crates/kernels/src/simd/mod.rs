@@ -241,6 +241,15 @@ pub trait Vector<T, S>:
     /// `yes` where `self <= other`, else `no` (also for NaN).
     fn if_less_equal(self, other: Self, yes: Self, no: Self) -> Self;
 
+    /// Whether every lane of `self` is at most that of `other`: of the first eight, if there are more.
+    #[inline(always)]
+    fn all_less_equal(self, other: Self) -> bool
+    where
+        T: Real,
+    {
+        self.to_array().iter().zip(other.to_array()).all(|(a, b)| *a <= b)
+    }
+
     /// `yes` where `self == other`, else `no` (also for NaN).
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self;
 
@@ -379,9 +388,9 @@ pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     fn tanh_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Logistic function 1 / (1 + e⁻ˣ). `f32`: at most 1.5 ulp wrong; `f64`: `libm`.
     fn sigmoid_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
-    /// Sine, from `libm` lane by lane.
+    /// Sine. `f32`: at most 1 ulp wrong; `f64`: `libm`. Only for vectors of eight lanes.
     fn sin_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
-    /// Cosine, from `libm` lane by lane.
+    /// Cosine. `f32`: at most 1 ulp wrong; `f64`: `libm`. Only for vectors of eight lanes.
     fn cos_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// The error function. `f32`: at most 1.5 ulp wrong; `f64`: `libm`.
     fn erf_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
