@@ -16,14 +16,7 @@ mod scalar;
 mod sse2;
 
 use crate::compiled::CompiledKernels;
-#[cfg(any(
-    feature = "portable",
-    debug_assertions,
-    target_arch = "x86_64",
-    target_arch = "x86",
-    target_arch = "aarch64",
-    target_family = "wasm"
-))]
+#[cfg(any(feature = "portable", debug_assertions, target_arch = "x86_64"))]
 use bantam_core::LevelName;
 #[cfg(target_arch = "x86_64")]
 use bantam_core::Numerics;
