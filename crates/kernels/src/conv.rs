@@ -701,6 +701,7 @@ pub struct Pack<'a, 'b, T> {
 }
 
 impl<T: Element> SimdOp for Pack<'_, '_, T> {
+    // It does not, but the tiles do: one version of what all kinds share is then enough. The same below.
     const FUSES: bool = true;
     type Output = ();
 
@@ -899,7 +900,6 @@ pub struct Direct<'a, 'b, T> {
 }
 
 impl<T: Element> SimdOp for Direct<'_, '_, T> {
-    // It does not, but its tiles do: one version of what all kinds share is then enough. The same below.
     const FUSES: bool = true;
     type Output = ();
 

@@ -5,8 +5,8 @@
 //! element starts and adds its products in the order of `k`, as everywhere: the bits are those of the tiles.
 
 use crate::elementwise::{functions, map_slice_in_place};
-use crate::gemm::{Activation, Bias, Gemm, Product, Source, TILE_COLUMNS};
-use crate::simd::{Element, Scalar, Simd};
+use crate::gemm::{Activation, Bias, Gemm};
+use crate::simd::{Element, Scalar};
 
 /// A matrix: where it begins and the distance of its rows, in elements. Neighbours in a row are neighbours in memory.
 #[derive(Clone, Copy)]
@@ -94,55 +94,6 @@ fn activate<T: Element>(activation: Activation, c: &mut [T]) {
         Activation::Sigmoid => map_slice_in_place(Scalar::new(), functions::Sigmoid, c),
         Activation::Tanh => map_slice_in_place(Scalar::new(), functions::Tanh, c),
     }
-}
-
-/// Computes a block of C from panels of B, for convolutions: as `gemm::multiply`, which calls it.
-pub(crate) fn multiply<T: Element, S: Simd>(
-    simd: S,
-    product: &Product<'_, T>,
-    b: &impl Source<T>,
-    depth: usize,
-    b_buffer: &mut [T],
-) {
-    let Product { rows, columns, k, a_strides, .. } = product;
-    // SAFETY: the block of C is this product's alone.
-    let c = |row: usize, column: usize, len: usize| unsafe {
-        core::slice::from_raw_parts_mut(product.c.add(row * product.c_stride + column), len)
-    };
-    for row in rows.clone() {
-        let c = c(row, columns.start, columns.len());
-        for (column, c) in columns.clone().zip(c) {
-            let bias = match product.bias {
-                Some(Bias::PerColumn(bias)) => Some(bias[column]),
-                Some(Bias::PerRow(bias)) => Some(bias[row]),
-                None => None,
-            };
-            *c = match (product.accumulate, bias) {
-                (true, Some(bias)) => *c + bias,
-                (true, None) => *c,
-                (false, bias) => bias.unwrap_or(T::zero()),
-            };
-        }
-    }
-    for start in (0..*k).step_by(depth.max(1)) {
-        let depths = start..(start + depth).min(*k);
-        let mut column = columns.start;
-        while column < columns.end {
-            let most = TILE_COLUMNS.min(columns.end - column);
-            let panel = b.panel(simd, &depths, column, most, b_buffer);
-            crate::require(panel.strides[1] == 1);
-            let b = Rows { start: panel.data.cast_mut(), stride: panel.strides[0] };
-            for row in rows.clone() {
-                let a = product.a.as_ptr().wrapping_add(row * a_strides[0] + start * a_strides[1]);
-                let c = c(row, column, panel.width).as_mut_ptr();
-                // SAFETY: A has these rows at all depths, as the callers of `gemm::multiply` check; the panel has as many rows as
-                // there are depths, of `width` columns, which C has too.
-                unsafe { combine(a, a_strides[1], depths.len(), b, panel.width, c) };
-            }
-            column += panel.width;
-        }
-    }
-    rows.clone().for_each(|row| activate(product.activation, c(row, columns.start, columns.len())));
 }
 
 /// c[j] += Σ a[p] · b[j, p] for `rows` rows of `len` columns.

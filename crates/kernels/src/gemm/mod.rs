@@ -561,9 +561,6 @@ pub(crate) fn multiply<T: Element, S: Simd>(
     depth: usize,
     buffer: &mut [T],
 ) {
-    if simd.single().is_some() {
-        return plain::multiply(simd, product, b, depth, buffer);
-    }
     product.add_bias();
     let most = if is_wide::<T, S>() { TILE_COLUMNS } else { LANES };
     let mut start = 0;
