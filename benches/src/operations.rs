@@ -2,6 +2,7 @@
 
 use crate::measure::{Row, Work};
 use alloc::rc::Rc;
+use bantam_autodiff::{Graph, Mode, Session};
 use bantam_core::random::{Key, Purpose};
 use bantam_core::{Context, Optimizer, Shape, UpdateContext};
 use bantam_kernels::{
@@ -32,6 +33,22 @@ fn mapped<F: MapFn<f32> + 'static>(cx: Context<'static>, name: &str, f: F) -> Ro
         map(&cx, f, Span::Separate(&x, &mut y));
         black_box(&mut y);
     })
+}
+
+/// √(x² + 1)·x − x as a plan: of as many elements as one pass would read and write.
+fn chain(cx: Context<'static>, name: &str, piece: Option<usize>) -> Row {
+    let graph = Graph::<f32>::with_parameters(Vec::new(), Mode::Infer);
+    let x = graph.input("x", Shape::of([LEN]));
+    let one = graph.input("one", Shape::of([1]));
+    let y = (x.square() + one).sqrt() * x - x;
+    let mut planner = graph.planner().output("y", y);
+    if let Some(piece) = piece {
+        planner = planner.piece(piece);
+    }
+    let mut session = Session::new(planner.build().expect("the graph is sound")).context(cx);
+    session.input(0).copy_from_slice(&numbers(LEN));
+    session.input(1).fill(1.0);
+    Row::new(name, elements(2 * LEN), move || session.run())
 }
 
 /// Elementwise functions.
@@ -130,6 +147,8 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
             black_box(&mut y);
         }));
     }
+    rows.push(chain(cx, "five elementwise ops in one pass", None));
+    rows.push(chain(cx, "the same, one after the other", Some(usize::MAX)));
     {
         let (x, mut y) = (numbers(LEN), numbers(LEN));
         rows.push(Row::new("transpose of 1024×1024", elements(2 * LEN), move || {

@@ -1,8 +1,11 @@
 //! The loop that walks a plan: the same for a plan in memory ([`Plan`](crate::Plan)) and one in flash
 //! ([`StaticPlan`](crate::StaticPlan)).
 
-use crate::{Element, Inputs, Io, Kind, Output, Slot, StepContext};
-use bantam_core::{Context, Optimizer, Shape, UpdateContext};
+use crate::{Element, Inputs, Io, Kind, Output, Slot, StepContext, ValueType};
+use bantam_core::{Context, Inline, Optimizer, Shape, UpdateContext};
+use bantam_kernels::parallel::{GRAIN, for_each_task};
+use bantam_kernels::simd::BASELINE_IS_PLAIN;
+use core::ops::Range;
 
 /// One step of a plan.
 pub(crate) enum Action<'p> {
@@ -28,11 +31,17 @@ pub(crate) struct Home {
 ///
 /// Whoever implements it vouches for what [`Plan::verify`](crate::Plan::verify) checks: all slots lie in the arena (or,
 /// for inputs of ops only, in read-only memory, see [`Slot::FLASH`]), aligned, and no step writes over what it reads.
-pub(crate) trait Program<T: Element> {
+pub(crate) trait Program<T: Element>: Sync {
     /// The number of steps.
     fn steps(&self) -> usize;
     /// Step number `at`, which exists.
     fn action(&self, at: usize) -> Action<'_>;
+    /// How many steps from number `at` on are ops on each element alone that pass over their values together, and how many
+    /// elements are a piece.
+    fn together(&self, at: usize) -> Together {
+        let _ = at;
+        Together { steps: 1, piece: 0 }
+    }
     /// Evaluates the op of step number `at`, if it has one.
     fn eval(&self, at: usize, cx: &StepContext<'_>, io: Io<'_, T>);
     /// Parameter or buffer number `index`.
@@ -43,6 +52,15 @@ pub(crate) trait Program<T: Element> {
     fn loss(&self) -> Option<(Slot, usize)>;
     /// Whether the optimizer asks for the norm of all gradients.
     fn needs_global_norm(&self) -> bool;
+}
+
+/// Steps that are computed piece by piece.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Together {
+    /// How many: 1 if the step is computed alone.
+    pub steps: usize,
+    /// Elements of a piece.
+    pub piece: usize,
 }
 
 /// The loss is infinite or not a number.
@@ -115,11 +133,14 @@ impl Engine<'_> {
         optimizer: Option<&O>,
     ) -> Result<Option<f64>, NotFinite> {
         let mut norm = None;
-        for at in 0..program.steps() {
+        let mut next = 0;
+        while next < program.steps() {
+            let at = next;
+            next += 1;
             match program.action(at) {
                 Action::Compute { .. } => {
                     // SAFETY: 1., 2. and 3.
-                    unsafe { self.compute(program, at, loss_scale) };
+                    next = unsafe { self.compute_from(program, at, loss_scale) };
                     if let Some((loss, made_by)) = program.loss()
                         && made_by == at
                         // SAFETY: 1. and 3.
@@ -230,6 +251,84 @@ impl Engine<'_> {
         optimizer.update(&cx, value, gradient, state);
     }
 
+    /// Evaluates the op of step number `at` and of those that are computed with it. Returns the number of the next step.
+    ///
+    /// # Safety
+    /// 1., 2. and 3.
+    #[inline]
+    pub unsafe fn compute_from<T: Element>(
+        &self,
+        program: &impl Program<T>,
+        at: usize,
+        loss_scale: f64,
+    ) -> usize {
+        let Together { steps, piece } = program.together(at);
+        // SAFETY: 1., 2. and 3.
+        unsafe {
+            if BASELINE_IS_PLAIN || steps <= 1 {
+                self.compute(program, at, loss_scale);
+                at + 1
+            } else {
+                self.compute_together(program, at..at + steps, piece, loss_scale);
+                at + steps
+            }
+        }
+    }
+
+    /// Evaluates ops on each element alone, piece by piece: what one makes, the next finds in the cache.
+    ///
+    /// # Safety
+    /// 1., 2. and 3.
+    unsafe fn compute_together<T: Element>(
+        &self,
+        program: &impl Program<T>,
+        steps: Range<usize>,
+        piece: usize,
+        loss_scale: f64,
+    ) {
+        let Action::Compute { output, .. } = program.action(steps.start) else { return };
+        let (len, piece) = (output.value.len(), piece.max(1));
+        // One task for as much as other kernels have tasks for.
+        let per_task = (GRAIN / piece).max(1) * piece;
+        let Engine { base, flash, context, seed, step, .. } = *self;
+        let (base, flash) = (Shared(base), Shared(flash.cast_mut()));
+        for_each_task(&context, len.div_ceil(per_task), |task| {
+            let kernels = Context { executor: &Inline, ..context };
+            let cx = StepContext { kernels, seed, step, loss_scale };
+            let (base, flash) = (base.pointer(), flash.pointer().cast_const());
+            let end = len.min((task + 1) * per_task);
+            for start in (task * per_task..end).step_by(piece) {
+                let count = piece.min(end - start);
+                for at in steps.clone() {
+                    let Action::Compute { inputs, output, .. } = program.action(at) else { continue };
+                    let part = |slot: &Slot| match slot.value.len() == len {
+                        true => Slot {
+                            offset: slot.offset + start * size_of::<T>(),
+                            value: ValueType::real(Shape::of([count])),
+                        },
+                        false => *slot,
+                    };
+                    let mut parts = [part(output); MOST_INPUTS];
+                    for (part_of, slot) in parts.iter_mut().zip(inputs) {
+                        *part_of = part(slot);
+                    }
+                    let output = part(output);
+                    // SAFETY: 1., 2. and 3.; the program vouches that each value of these steps lies where another does
+                    // or apart from it. So this piece of the output is disjoint from what else is read and written,
+                    // but for inputs in its own place, which `Inputs` hides; tasks have different pieces.
+                    let io = unsafe {
+                        let start = base.add(output.offset).cast::<T>();
+                        let target = Output::Real(core::slice::from_raw_parts_mut(start, count));
+                        let inputs = Inputs::new(base, flash, &parts[..inputs.len()], output.offset);
+                        let (value, scratch) = (output.value, &mut [][..]);
+                        Io { inputs, output: target, value, scratch, accumulate: false, first: None }
+                    };
+                    program.eval(at, &cx, io);
+                }
+            }
+        });
+    }
+
     /// Evaluates the op of step number `at`.
     ///
     /// # Safety
@@ -289,6 +388,23 @@ impl Engine<'_> {
     pub unsafe fn slice_mut<'s, E>(&self, slot: &Slot) -> &'s mut [E] {
         // SAFETY: the program vouches that the slot lies inside, aligned; every bit pattern is a number.
         unsafe { core::slice::from_raw_parts_mut(self.base.add(slot.offset).cast(), slot.value.len()) }
+    }
+}
+
+/// The most inputs of an op that is computed piece by piece.
+pub(crate) const MOST_INPUTS: usize = 4;
+
+/// An address that tasks share.
+#[derive(Clone, Copy)]
+struct Shared(*mut u8);
+
+// SAFETY: it is only an address; whoever reads or writes there answers for it.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// A method, so that closures capture what is shared and not the address alone.
+    fn pointer(&self) -> *mut u8 {
+        self.0
     }
 }
 

@@ -77,6 +77,13 @@ pub trait Op<T: Element>: Debug + Send + Sync {
         false
     }
 
+    /// Whether each element of the output depends on the elements in its place alone, of inputs of the output's shape, and on
+    /// inputs of one element. Of such ops in a row the planner computes piece after piece, so that they pass over memory
+    /// once.
+    fn is_elementwise(&self) -> bool {
+        false
+    }
+
     /// Whether the output may lie where input `operand` lies, if they have the same size. An op that says so reads
     /// that input through [`Io::span`] or [`Io::arg`].
     fn in_place(&self, operand: usize) -> bool {

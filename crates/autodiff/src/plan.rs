@@ -8,8 +8,8 @@
 //! still holds the value that was meant.
 
 use crate::{
-    Element, Error, ErrorKind, Graph, Io, Op, Shared, Slot, StepContext, ValueType, Var,
-    engine::{Action, Home, Program},
+    Element, Error, ErrorKind, Graph, Io, Kind, Op, Shared, Slot, StepContext, ValueType, Var,
+    engine::{Action, Home, MOST_INPUTS, Program, Together},
     graph::{Inner, ParameterSpec, Source},
     ops::{Add, Copied, LossScale},
 };
@@ -54,6 +54,8 @@ pub(crate) struct Instruction<T: Element> {
     onto: Option<u32>,
     /// The parameter that is updated with the output, part by part: `output` is then the place of one part.
     pub updates: Option<usize>,
+    /// How many steps from this one on are computed together, piece by piece.
+    together: usize,
 }
 
 /// One application of the optimizer.
@@ -191,6 +193,8 @@ pub struct Plan<T: Element = f32> {
     /// For every node: its op and its layer.
     pub(crate) names: Vec<(String, String)>,
     pub(crate) alignment: usize,
+    /// Elements of a piece of ops that are computed together.
+    piece: usize,
     memory: Memory,
 }
 
@@ -206,6 +210,7 @@ pub struct Planner<'g, T: Element = f32> {
     micro_batches: bool,
     share: bool,
     alignment: usize,
+    piece: usize,
     /// Where another plan has its residents, and its alignment.
     same_memory: Option<(Vec<Resident>, usize)>,
 }
@@ -234,10 +239,17 @@ impl<T: Element> Graph<T> {
             micro_batches: false,
             share: true,
             alignment: 64,
+            piece: PIECE,
             same_memory: None,
         }
     }
 }
+
+/// Elements that elementwise ops in a row compute at a time: a few values of as many `f32` lie in the second-level cache.
+const PIECE: usize = 4096;
+
+/// Fewer pieces are not worth it: so little is in the cache all at once.
+const LEAST_PIECES: usize = 4;
 
 impl<'g, T: Element> Planner<'g, T> {
     /// Trains: differentiates `loss` with respect to every trainable parameter and updates them in each step.
@@ -294,6 +306,14 @@ impl<'g, T: Element> Planner<'g, T> {
     #[must_use]
     pub fn alignment(mut self, bytes: usize) -> Self {
         self.alignment = bytes.clamp(8, 64).next_power_of_two();
+        self
+    }
+
+    /// How many elements at a time elementwise ops in a row compute of long values, so that they pass over memory once.
+    /// Default: 4096; `usize::MAX` computes each op alone. The results are the same to the bit.
+    #[must_use]
+    pub fn piece(mut self, elements: usize) -> Self {
+        self.piece = elements.max(1);
         self
     }
 
@@ -962,6 +982,7 @@ impl<T: Element> Lowering<T> {
                         value: *output,
                         onto: onto.map(|onto| self.root(onto)),
                         updates: *updates,
+                        together: 1,
                     })
                 }
             });
@@ -989,10 +1010,12 @@ impl<T: Element> Lowering<T> {
             needs_global_norm: planner.needs_global_norm,
             names: self.names,
             alignment,
+            piece: planner.piece,
             residents: self.residents,
             memory: Memory { peak, unshared, ..Memory::default() },
         };
         plan.account(&lives);
+        plan.join_elementwise();
         Ok(plan)
     }
 
@@ -1170,6 +1193,15 @@ impl<T: Element> Program<T> for Plan<T> {
     }
 
     #[inline]
+    fn together(&self, at: usize) -> Together {
+        let steps = match &self.steps[at] {
+            Step::Compute(instruction) => instruction.together,
+            Step::Update(_) => 1,
+        };
+        Together { steps, piece: self.piece }
+    }
+
+    #[inline]
     fn eval(&self, at: usize, cx: &StepContext<'_>, io: Io<'_, T>) {
         if let Step::Compute(instruction) = &self.steps[at] {
             instruction.op.eval(cx, io);
@@ -1216,6 +1248,15 @@ impl<T: Element> Plan<T> {
         self.steps.len()
     }
 
+    /// How many steps are computed piece by piece with their neighbours; see [`Planner::piece`].
+    pub fn together(&self) -> usize {
+        let steps = self.steps.iter().map(|step| match step {
+            Step::Compute(instruction) if instruction.together > 1 => instruction.together,
+            _ => 0,
+        });
+        steps.sum()
+    }
+
     /// The parameters and buffers, in the order of declaration.
     pub fn parameters(&self) -> impl Iterator<Item = &ParameterSpec> {
         self.residents.iter().map(|resident| &resident.spec)
@@ -1239,6 +1280,61 @@ impl<T: Element> Plan<T> {
     /// The shape of output number `index`.
     pub fn output_shape(&self, index: usize) -> Option<Shape> {
         self.outputs.get(index).map(|port| port.slot.value.shape)
+    }
+
+    /// Finds the ops on each element alone that follow each other and can be computed piece by piece.
+    fn join_elementwise(&mut self) {
+        let mut at = 0;
+        while at < self.steps.len() {
+            let mut end = at + 1;
+            while end < self.steps.len() && (at..end).all(|earlier| self.commute(earlier, end)) {
+                end += 1;
+            }
+            if let Step::Compute(instruction) = &mut self.steps[at] {
+                instruction.together = end - at;
+            }
+            at = end;
+        }
+    }
+
+    /// Whether a piece of step `later` can be computed before another piece of step `earlier`: both are ops on each element
+    /// alone, of as many elements, and every value of theirs lies where another does or apart from it.
+    fn commute(&self, earlier: usize, later: usize) -> bool {
+        let (Step::Compute(first), Step::Compute(second)) = (&self.steps[earlier], &self.steps[later]) else {
+            return false;
+        };
+        let len = first.output.value.len();
+        let fits = |instruction: &Instruction<T>| {
+            let shape = instruction.output.value.shape;
+            let inputs = &self.slots[instruction.inputs.clone()];
+            let whole = |slot: &Slot| slot.value.kind == Kind::Real && slot.value.shape == shape;
+            let single = |slot: &Slot| {
+                slot.value.kind == Kind::Real && slot.value.len() == 1 && slot.value.shape.rank() <= 1
+            };
+            instruction.op.is_elementwise()
+                && instruction.updates.is_none()
+                && !instruction.accumulate
+                && instruction.scratch.value.len() == 0
+                && inputs.len() <= MOST_INPUTS
+                && whole(&instruction.output)
+                && inputs.iter().all(|slot| whole(slot) || single(slot))
+        };
+        if len < self.piece.saturating_mul(LEAST_PIECES)
+            || second.output.value.len() != len
+            || !fits(first)
+            || !fits(second)
+        {
+            return false;
+        }
+        let range = |slot: &Slot| (slot.offset, slot.offset + slot.value.bytes(size_of::<T>()));
+        let apart = |a: &Slot, b: &Slot| {
+            let (a, b) = (range(a), range(b));
+            a == b || a.1 <= b.0 || b.1 <= a.0
+        };
+        let inputs = |instruction: &Instruction<T>| self.slots[instruction.inputs.clone()].iter();
+        apart(&first.output, &second.output)
+            && inputs(first).all(|slot| apart(slot, &second.output))
+            && inputs(second).all(|slot| apart(slot, &first.output))
     }
 
     fn account(&mut self, lives: &[Life]) {

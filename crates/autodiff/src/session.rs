@@ -317,10 +317,11 @@ impl<'m, T: Element> Session<'m, T> {
     ///
     /// What the graph [assigns](crate::Graph::assign) is assigned, and running sums over micro-batches do grow.
     pub fn run(&mut self) {
-        for at in 0..self.plan.steps.len() {
-            if let Step::Compute(_) = self.plan.steps[at] {
-                self.compute(at, 1.0);
-            }
+        let engine = self.engine();
+        let mut at = 0;
+        while at < self.plan.steps.len() {
+            // SAFETY: the session's own arena, and its borrow is unique.
+            at = unsafe { engine.compute_from(&self.plan, at, 1.0) };
         }
     }
 

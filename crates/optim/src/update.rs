@@ -365,8 +365,8 @@ impl<T: Element, const N: usize> SimdOp for SumsOfSquares<'_, T, N> {
         for range in in_streams(slices[0].0.len() * LANES, N) {
             let range = range.start / LANES..range.end / LANES;
             let slices = slices.map(|slice| &slice.0[range.clone()]);
-            for at in 0..range.len() {
-                let first = T::Vector::<S>::load(simd, &slices[0][at]);
+            for (at, first) in slices[0].iter().enumerate() {
+                let first = T::Vector::<S>::load(simd, first);
                 for i in 0..N {
                     let x = T::Vector::<S>::load(simd, &slices[i][at]);
                     let wide = T::widen(simd, if i == 0 { x } else { x + decay * first });

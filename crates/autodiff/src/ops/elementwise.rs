@@ -55,6 +55,10 @@ impl<T: Element, F: Elementwise<T>> Op<T> for Map<F> {
         vec![self.0.derivative(node.input(0), node.output(), dy)]
     }
 
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
     fn in_place(&self, _operand: usize) -> bool {
         true
     }
@@ -166,6 +170,10 @@ impl<T: Element, F: ZipElementwise<T>> Op<T> for Zip<F> {
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
         let [a, b] = [node.input(0), node.input(1)];
         sum_broadcasts(self.0.derivatives(a, b, node.output(), dy), [a, b])
+    }
+
+    fn is_elementwise(&self) -> bool {
+        true
     }
 
     fn in_place(&self, _operand: usize) -> bool {

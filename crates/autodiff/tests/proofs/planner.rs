@@ -7,10 +7,12 @@ use bantam_autodiff::{
     StepContext, UpdateOrder, ValueType, Var,
 };
 use bantam_core::random::{Stream, below};
-use bantam_core::{Optimizer, Shape};
+use bantam_core::{Context, Executor, Inline, Optimizer, Shape};
 use bantam_kernels::{Gemm, gemm_scratch};
+use bantam_threads::Threads;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use std::sync::LazyLock;
 
 const ROWS: usize = 4;
 const COLUMNS: usize = 5;
@@ -164,6 +166,68 @@ fn sharing_memory_and_early_updates_change_no_bit() {
     });
     if let Err(error) = run {
         panic!("{error}");
+    }
+}
+
+/// Pieces of one element and of three: nearly all elementwise ops of these graphs that follow each other are computed
+/// together.
+#[test]
+fn computing_piece_by_piece_changes_no_bit() {
+    let config =
+        Config { cases: 300, rng_seed: RngSeed::Fixed(6), failure_persistence: None, ..Config::default() };
+    let run = TestRunner::new(config).run(&(1..40_usize, any::<u64>()), |(steps, seed)| {
+        let seed = seed >> 8;
+        let graph = Graph::with_parameters(specs(), Mode::Train);
+        let (loss, outputs) = random_graph(&graph, steps, false, &mut rng(seed));
+        let mut results = Vec::new();
+        for (piece, share) in [(usize::MAX, false), (1, false), (1, true), (3, true)] {
+            let mut planner = graph.planner().optimizer(&SGD).loss(loss).share_memory(share).piece(piece);
+            for output in &outputs {
+                planner = planner.output("value", *output);
+            }
+            let plan = planner.build().map_err(|error| TestCaseError::fail(error.to_string()))?;
+            let mut session = start(plan, seed);
+            for _ in 0..3 {
+                session.step(&SGD).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            }
+            results.push(bits(&session, outputs.len()));
+        }
+        prop_assert!(results.iter().all(|bits| *bits == results[0]), "other bits\n{graph}");
+        Ok(())
+    });
+    if let Err(error) = run {
+        panic!("{error}");
+    }
+}
+
+/// Five ops, of which two keep their results for others, are one pass with as many threads as there are.
+#[test]
+fn ops_on_each_element_pass_over_memory_together() {
+    const LEN: usize = 100_003;
+    static THREADS: LazyLock<Threads> = LazyLock::new(|| Threads::new(3).expect("three threads"));
+    let graph = Graph::<f32>::with_parameters(Vec::new(), Mode::Infer);
+    let x = graph.input("x", Shape::of([LEN]));
+    let scale = graph.input("scale", Shape::of([1]));
+    let kept = (x * scale).tanh();
+    let y = (kept.exp() + x).sigmoid();
+    let run = |piece: usize, cx: Context<'static>| {
+        let planner = graph.planner().output("kept", kept).output("y", y).piece(piece);
+        let plan = planner.build().expect("the graph is sound");
+        let together = plan.together();
+        let mut session = Session::new(plan).context(cx);
+        let values = |i: usize| (i * 7919 % 10_007) as f32 / 1000.0 - 5.0;
+        session.input(0).iter_mut().enumerate().for_each(|(i, x)| *x = values(i));
+        session.input(1).fill(1.5);
+        session.run();
+        let bits = [0, 1].map(|i| session.output(i).iter().map(|x| x.to_bits()).collect::<Vec<u32>>());
+        (together, bits)
+    };
+    let (alone, expected) = run(usize::MAX, Context::default());
+    assert_eq!(alone, 0);
+    for (piece, executor) in [(4096, &Inline as &dyn Executor), (4096, &*THREADS), (1000, &*THREADS)] {
+        let (together, bits) = run(piece, Context { executor, ..Context::default() });
+        assert_eq!(together, 5, "pieces of {piece}");
+        assert!(bits == expected, "pieces of {piece} have other bits");
     }
 }
 

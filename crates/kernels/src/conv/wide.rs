@@ -4,6 +4,8 @@
 //! registers, so rows come in groups of neighbours with one address: pixels of a row of outputs, taps of a row of the kernel.
 //! And a broadcast from memory takes as long as a multiplication, so each is multiplied with two vectors or three.
 
+#![allow(clippy::needless_range_loop, reason = "one number walks several arrays of registers")]
+
 use super::direct::{AHEAD, CHANNELS, Finish, Part, Walk};
 use crate::require;
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_wide};

@@ -451,8 +451,8 @@ type Baseline = Portable;
 )))]
 type Baseline = Scalar;
 
-/// Whether there is nothing but plain loops.
-pub(crate) const BASELINE_IS_PLAIN: bool = cfg!(not(any(
+/// Whether the target's processors have no vectors, as microcontrollers: there is nothing but plain loops, on one core.
+pub const BASELINE_IS_PLAIN: bool = cfg!(not(any(
     target_arch = "x86_64",
     target_arch = "x86",
     target_arch = "aarch64",
