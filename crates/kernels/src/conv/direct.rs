@@ -316,6 +316,7 @@ fn groups<T: Element, S: Simd>(
     let plane = height * width;
     let per_row = part.count[1].div_ceil(PIXELS);
     let count = part.count[0] * per_row;
+    let mut sums = [[[T::zero(); CHANNELS]; wide::ROWS]; 2];
     for first in (0..count).step_by(wide::PIXEL_GROUPS) {
         let (mut at, mut to, mut lens) =
             ([0; wide::PIXEL_GROUPS], [0; wide::PIXEL_GROUPS], [0; wide::PIXEL_GROUPS]);
@@ -327,7 +328,7 @@ fn groups<T: Element, S: Simd>(
             to[group] = (part.first[0] + down * part.step[0]) * width + part.first[1] + right * part.step[1];
             lens[group] = if first + group == index { PIXELS.min(part.count[1] - right) } else { 0 };
         }
-        let mut sums = starts.map(|start| [start; wide::ROWS]);
+        sums.iter_mut().zip(starts).for_each(|(sums, start)| sums.fill(start));
         let farthest = at.into_iter().fold(0, usize::max);
         if farthest + walk.reach() + PIXELS <= planes.len() {
             let sums = sums.each_mut();
