@@ -43,11 +43,7 @@ steps: &[
         inputs: &[Slot { offset: 3536, value: ValueType::real(Shape::of([1, 4])) }, Slot { offset: 3216, value: ValueType::real(Shape::of([1, 32])) }],
         output: Slot { offset: 2704, value: ValueType::real(Shape::of([4, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 2, gradient: Slot { offset: 2704, value: ValueType::real(Shape::of([4, 32])) } },
-    // sum logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
-        inputs: &[Slot { offset: 3536, value: ValueType::real(Shape::of([1, 4])) }],
-        output: Slot { offset: 2704, value: ValueType::real(Shape::of([1, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
-    StaticStep::Update { parameter: 3, gradient: Slot { offset: 2704, value: ValueType::real(Shape::of([4])) } },
+    StaticStep::Update { parameter: 3, gradient: Slot { offset: 3536, value: ValueType::real(Shape::of([4])) } },
     // relu_grad
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::ReluGrad), cx, io),
         inputs: &[Slot { offset: 3344, value: ValueType::real(Shape::of([1, 32])) }, Slot { offset: 3216, value: ValueType::real(Shape::of([1, 32])) }],
@@ -56,11 +52,7 @@ steps: &[
     StaticStep::Parts { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 3344, value: ValueType::real(Shape::of([1, 32])) }, Slot { offset: 3472, value: ValueType::real(Shape::of([1, 16])) }],
         part: Slot { offset: 2704, value: ValueType::real(Shape::of([128])) }, parameter: 0 },
-    // sum hidden
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
-        inputs: &[Slot { offset: 3344, value: ValueType::real(Shape::of([1, 32])) }],
-        output: Slot { offset: 2704, value: ValueType::real(Shape::of([1, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
-    StaticStep::Update { parameter: 1, gradient: Slot { offset: 2704, value: ValueType::real(Shape::of([32])) } },
+    StaticStep::Update { parameter: 1, gradient: Slot { offset: 3344, value: ValueType::real(Shape::of([32])) } },
 ],
 residents: &[
     // hidden.weight

@@ -42,6 +42,10 @@ steps: &[
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropyBackward, cx, io),
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 21344, value: ValueType::index(Shape::of([1])) }, Slot { offset: 10952, value: ValueType::real(Shape::of([])) }],
         output: Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+    // reshape logits
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::Add), cx, io),
+        inputs: &[Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, Slot { offset: 10976, value: ValueType::real(Shape::of([2])) }],
+        output: Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 2656, value: ValueType::real(Shape::of([2, 8])) }],
@@ -50,14 +54,6 @@ steps: &[
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8])) }],
         output: Slot { offset: 10840, value: ValueType::real(Shape::of([2, 8])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: true },
-    // sum logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
-        inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }],
-        output: Slot { offset: 10912, value: ValueType::real(Shape::of([1, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
-    // reshape logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::Add), cx, io),
-        inputs: &[Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, Slot { offset: 10912, value: ValueType::real(Shape::of([2])) }],
-        output: Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // mul_scalar
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Map(functions::MulScalar(0.0625)), cx, io),
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }],
