@@ -298,6 +298,24 @@ pub fn zip_by<T: Element>(
     for_each_chunk(cx, out, GRAIN, |index, out| walk.zip(cx, f, index * GRAIN, [a, b], out));
 }
 
+/// As [`zip_by`] for operands that lie as the output does; strides are not looked at.
+pub fn zip_alike<T: Element>(
+    cx: &Context<'_>,
+    f: &dyn ZipLines<T>,
+    a: Arg<'_, T>,
+    b: Arg<'_, T>,
+    out: &mut [T],
+) {
+    for_each_chunk(cx, out, GRAIN, |index, out| {
+        let (len, out) = (out.len(), out.as_mut_ptr());
+        let line = |arg: Arg<'_, T>| match arg {
+            Arg::Out => Line { start: out.cast_const(), step: LANES, next: 0 },
+            Arg::In(x, _) => Line { start: x[index * GRAIN..][..len].as_ptr(), step: LANES, next: 0 },
+        };
+        f.line(cx, ZipLine { operands: [line(a), line(b)], out, len, count: 1 });
+    });
+}
+
 /// Any [`ZipFn`].
 pub trait ZipLines<T: Element>: Sync {
     /// Applies the function to one line.
