@@ -194,13 +194,14 @@ unsafe fn zip_line<T: Element, S: Simd>(
 ) {
     if let Some(single) = simd.single() {
         let place = |at: usize, step: usize| if step == 0 { at % LANES } else { at };
+        // SAFETY: 1.
+        let one = |at: usize| unsafe {
+            let left = T::Vector::splat(single, *a.add(place(at, a_step)));
+            f.apply(single, left, T::Vector::splat(single, *b.add(place(at, b_step)))).first()
+        };
         for at in 0..len {
             // SAFETY: 1. and 2.
-            unsafe {
-                let [left, right] = [*a.add(place(at, a_step)), *b.add(place(at, b_step))];
-                let [left, right] = [left, right].map(|x| T::Vector::splat(single, x));
-                *out.add(at) = f.apply(single, left, right).first();
-            }
+            unsafe { *out.add(at) = one(at) };
         }
         return;
     }

@@ -6,7 +6,7 @@
 
 use crate::elementwise::{functions, map_slice_in_place};
 use crate::gemm::{Activation, Bias, Gemm};
-use crate::simd::{Element, Scalar};
+use crate::simd::{Element, LANES, Scalar};
 
 /// A matrix: where it begins and the distance of its rows, in elements. Neighbours in a row are neighbours in memory.
 #[derive(Clone, Copy)]
@@ -145,6 +145,19 @@ pub(crate) fn axpy<T: Element>(alpha: T, x: &[T], y: &mut [T]) {
     unsafe { spread(&alpha, 1, x.as_ptr(), x.len(), row, 1) };
 }
 
+/// Σ a·b in eight lanes and their tree, as the levels with vectors add.
+pub(crate) fn dot<T: Element>(a: &[T], b: &[T]) -> T {
+    let mut lanes = [T::zero(); LANES];
+    let len = a.len().min(b.len());
+    // SAFETY: both have as many elements.
+    let done = unsafe { blocks::dot(a.as_ptr(), b.as_ptr(), len, &mut lanes) };
+    for i in done..len {
+        lanes[i % LANES] += a[i] * b[i];
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
 fn activate<T: Element>(activation: Activation, c: &mut [T]) {
     match activation {
         Activation::Identity => {}
@@ -246,7 +259,7 @@ unsafe fn spread<T: Element>(a: *const T, stride: usize, b: *const T, len: usize
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod blocks {
     use super::Rows;
-    use crate::simd::Element;
+    use crate::simd::{Element, LANES};
     use core::arch::asm;
 
     const COLUMNS: usize = 16;
@@ -519,6 +532,75 @@ mod blocks {
         }
         columns
     }
+
+    /// lanes[i % 8] += a[i] · b[i].
+    ///
+    /// # Safety
+    /// `a` and `b` point to `len` elements.
+    #[inline(never)]
+    pub(super) unsafe fn dot<T: Element>(
+        a: *const T,
+        b: *const T,
+        len: usize,
+        lanes: &mut [T; LANES],
+    ) -> usize {
+        let eights = if size_of::<T>() == BYTES { len / LANES } else { 0 };
+        if eights == 0 {
+            return 0;
+        }
+        // A Cortex-M with vectors (MVE) has them in pairs of registers, and names the four lanes of each.
+        #[cfg(target_feature = "neon")]
+        // SAFETY: reads `eights` times eight elements of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
+        unsafe {
+            asm!(
+                "vldmia {lanes}, {{s0-s7}}",
+                "2: vldrw.u32 q2, [{a}], #16",
+                "vldrw.u32 q3, [{b}], #16",
+                "vldrw.u32 q4, [{a}], #16",
+                "vldrw.u32 q5, [{b}], #16",
+                "vmul.f32 q2, q2, q3",
+                "vmul.f32 q4, q4, q5",
+                "vadd.f32 q0, q0, q2",
+                "vadd.f32 q1, q1, q4",
+                "subs {eights}, #1",
+                "bne 2b",
+                "vstmia {lanes}, {{s0-s7}}",
+                a = inout(reg) a => _,
+                b = inout(reg) b => _,
+                lanes = in(reg) lanes.as_mut_ptr(),
+                eights = inout(reg) eights => _,
+                out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                out("s20") _, out("s21") _, out("s22") _, out("s23") _,
+                options(nostack),
+            );
+        }
+        #[cfg(not(target_feature = "neon"))]
+        // SAFETY: reads `eights` times eight elements of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
+        unsafe {
+            asm!(
+                "vldmia {lanes}, {{s0-s7}}",
+                "2: vldmia {a}!, {{s8-s15}}",
+                "vldmia {b}!, {{s16-s23}}",
+                "vmla.f32 s0, s8, s16; vmla.f32 s1, s9, s17; vmla.f32 s2, s10, s18; vmla.f32 s3, s11, s19",
+                "vmla.f32 s4, s12, s20; vmla.f32 s5, s13, s21; vmla.f32 s6, s14, s22; vmla.f32 s7, s15, s23",
+                "subs {eights}, #1",
+                "bne 2b",
+                "vstmia {lanes}, {{s0-s7}}",
+                a = inout(reg) a => _,
+                b = inout(reg) b => _,
+                lanes = in(reg) lanes.as_mut_ptr(),
+                eights = inout(reg) eights => _,
+                out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                out("s20") _, out("s21") _, out("s22") _, out("s23") _,
+                options(nostack),
+            );
+        }
+        len - len % LANES
+    }
 }
 
 /// Everywhere else the compiler's loops do everything.
@@ -570,6 +652,12 @@ mod blocks {
     /// # Safety
     /// Nothing is asked for.
     pub(super) unsafe fn update<T>(_: &[T], _: *const T, _: &[T], _: Rows<T>, _: *mut T) -> usize {
+        0
+    }
+
+    /// # Safety
+    /// Nothing is asked for.
+    pub(super) unsafe fn dot<T>(_: *const T, _: *const T, _: usize, _: &mut [T; super::LANES]) -> usize {
         0
     }
 }

@@ -1,9 +1,9 @@
 //! Sums, means, extremes and products along one axis, in an order that the shape alone fixes.
 
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
-use crate::require;
 use crate::rows::{SHORT, fold, load_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
+use crate::{plain, require};
 use bantam_core::Context;
 
 /// What a reduction computes.
@@ -383,7 +383,8 @@ pub fn argmax<T: Element>(cx: &Context<'_>, outer: usize, n: usize, inner: usize
 pub fn dot<T: Element>(cx: &Context<'_>, a: &[T], b: &[T]) -> T {
     require(a.len() == b.len());
     pieces(cx, a.len(), Reduce::Sum, |start, len| {
-        T::run(cx, Dot { a: &a[start..start + len], b: &b[start..start + len] })
+        let (a, b) = (&a[start..start + len], &b[start..start + len]);
+        if is_plain(cx) { plain::dot(a, b) } else { T::run(cx, Dot { a, b }) }
     })
 }
 
