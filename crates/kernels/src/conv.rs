@@ -9,6 +9,7 @@
 pub mod depthwise;
 pub mod direct;
 mod plain;
+pub mod wide;
 
 use crate::elementwise::{Span, functions, map};
 use crate::gemm::{

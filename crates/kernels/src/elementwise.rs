@@ -5,6 +5,7 @@ pub mod functions;
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::require;
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::streams::{in_streams, is_long};
 use bantam_core::{Context, MAX_RANK};
 
 /// Input and output of a map: two slices, or one that is overwritten.
@@ -139,9 +140,11 @@ pub(crate) unsafe fn map_line<T: Element, S: Simd, F: MapFn<T>>(
     if const { F::WIDE && <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH > LANES } {
         let simd = simd.wide();
         let whole = len - len % width;
-        for at in (0..whole).step_by(width) {
-            // SAFETY: 1. and 2.; the elements are read before they are written.
-            unsafe { f.apply(simd, T::Vector::read(simd, x.add(at))).write(y.add(at)) };
+        for range in in_streams(whole, 2) {
+            for at in range.step_by(width) {
+                // SAFETY: 1. and 2.; the elements are read before they are written.
+                unsafe { f.apply(simd, T::Vector::read(simd, x.add(at))).write(y.add(at)) };
+            }
         }
         if whole < len {
             let lanes = (1 << (len - whole)) - 1;
@@ -154,11 +157,13 @@ pub(crate) unsafe fn map_line<T: Element, S: Simd, F: MapFn<T>>(
         return;
     }
     let whole = len - len % LANES;
-    for at in (0..whole).step_by(LANES) {
-        // SAFETY: 1. and 2.; the elements are read before they are written.
-        unsafe {
-            let lanes = T::Vector::load(simd, &*x.add(at).cast::<[T; LANES]>());
-            f.apply(simd, lanes).store(&mut *y.add(at).cast::<[T; LANES]>());
+    for range in in_streams(whole, 2) {
+        for at in range.step_by(LANES) {
+            // SAFETY: 1. and 2.; the elements are read before they are written.
+            unsafe {
+                let lanes = T::Vector::load(simd, &*x.add(at).cast::<[T; LANES]>());
+                f.apply(simd, lanes).store(&mut *y.add(at).cast::<[T; LANES]>());
+            }
         }
     }
     if whole < len {
@@ -358,8 +363,17 @@ impl<T: Element, F: ZipFn<T>> SimdOp for LineOp<T, F> {
             // SAFETY: 1. `Line::new` gave what can be read for `len` elements of each line, or for one with a step of 0,
             // which is repeated here. 2. An operand is the output itself, or a slice or buffer apart from it.
             unsafe {
-                let starts = [operands[0].start(i, a), operands[1].start(i, b)];
-                zip_line(simd, self.f, starts, [operands[0].step, operands[1].step], out.add(i * len), len);
+                let (starts, out) = ([operands[0].start(i, a), operands[1].start(i, b)], out.add(i * len));
+                let steps = [operands[0].step, operands[1].step];
+                if is_long(len) {
+                    for range in in_streams(len, 3) {
+                        let place = |operand: usize| range.start / LANES * steps[operand];
+                        let starts = [starts[0].wrapping_add(place(0)), starts[1].wrapping_add(place(1))];
+                        zip_line(simd, self.f, starts, steps, out.add(range.start), range.len());
+                    }
+                } else {
+                    zip_line(simd, self.f, starts, steps, out, len);
+                }
             }
         }
     }

@@ -44,6 +44,7 @@ mod reduce;
 mod rows;
 pub mod simd;
 mod softmax;
+mod streams;
 mod strided;
 
 pub use conv::{
@@ -65,6 +66,7 @@ pub use softmax::{
     cross_entropy, cross_entropy_backward, cross_entropy_with_gradient, log_softmax, log_softmax_backward,
     softmax, softmax_backward,
 };
+pub use streams::{InStreams, in_streams};
 pub use strided::{add_strided, axpy, copy, copy_strided, fill, gather_rows, scatter_add_rows};
 
 /// The one check of lengths: a slice does not fit the shape that was given with it.

@@ -59,10 +59,7 @@ impl Elementary for Exp {
         // Beyond these the result is infinite or 0; NaN passes, because both choose their argument then.
         let x = S::F32::splat(simd, 89.0).min(S::F32::splat(simd, -104.0).max(x));
         let (n, r) = reduce(simd, x);
-        // 2^n in two factors, since n reaches beyond the exponents of f32 at both ends.
-        let half = round(simd, n * S::F32::splat(simd, 0.5));
-        let e = S::F32::splat(simd, 1.0) + exp_m1_near_0(simd, r);
-        e * half.exp2_integer() * (n - half).exp2_integer()
+        (S::F32::splat(simd, 1.0) + exp_m1_near_0(simd, r)).scale_by_exp2(simd, n)
     }
 }
 
@@ -111,7 +108,7 @@ impl Elementary for Tanh {
         let (n, r) = reduce(simd, t + t);
         let power = n.exp2_integer();
         let d = power.mul_add(exp_m1_near_0(simd, r), power + one);
-        let y = one - splat(2.0) / d;
+        let y = one - splat(2.0) * d.reciprocal(simd);
         let y = x.if_less(zero, -y, y);
         let z = t * t;
         let p = splat(0.002_292_647_3).mul_add(z, splat(-0.008_343_86)).mul_add(z, splat(0.021_768_892));
@@ -137,7 +134,7 @@ impl Elementary for Sigmoid {
         let (power, rest) = (near.exp2_integer(), (near - n).exp2_integer());
         let (d, first) = sum_of_two::<S>(power.max(one), power.min(one));
         let (d, second) = sum_of_two::<S>(d, power * exp_m1_near_0(simd, r));
-        let q = one / d;
+        let q = d.reciprocal(simd);
         (q - q * q * (first + second)) * rest
     }
 }

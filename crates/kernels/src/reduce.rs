@@ -3,8 +3,10 @@
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::rows::{SHORT, fold, load_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
+use crate::streams::in_streams;
 use crate::{plain, require};
 use bantam_core::Context;
+use core::array::from_fn;
 
 /// What a reduction computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,8 +25,6 @@ pub enum Reduce {
 
 /// An associative way to join two numbers, and what it starts from.
 pub(crate) trait Join<T: Element>: Copy + Sync {
-    /// Whether the order makes no difference, not even to the last bit: then several joins can be under way.
-    const ANY_ORDER: bool = false;
     fn start(self) -> T;
     fn join<S: Simd>(self, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S>;
     fn join_one(self, a: T, b: T) -> T;
@@ -68,7 +68,6 @@ impl<T: Element> Join<T> for Product {
 }
 
 impl<T: Element> Join<T> for Max {
-    const ANY_ORDER: bool = true;
     fn start(self) -> T {
         T::neg_infinity()
     }
@@ -83,7 +82,6 @@ impl<T: Element> Join<T> for Max {
 }
 
 impl<T: Element> Join<T> for Min {
-    const ANY_ORDER: bool = true;
     fn start(self) -> T {
         T::infinity()
     }
@@ -101,7 +99,8 @@ impl<T: Element> Join<T> for Min {
 /// if `accumulate`.
 ///
 /// The order of the additions depends on the shape alone. With inner = 1, element i goes to lane i mod 8, each lane
-/// adds in order, and the lanes are joined by a fixed tree; rows beyond 32768 elements are cut into at most 64 pieces
+/// adds in order, and the lanes are joined by a fixed tree. Rows of 128 elements and more have 32 lanes for as many whole
+/// thirty-twos as there are, and long ones are walked [`in_streams`]; rows beyond 32768 elements are cut into at most 64 pieces
 /// whose results are joined in order. With inner > 1 elements are added in order of the middle axis.
 #[allow(clippy::too_many_arguments, reason = "three lengths name the shape; a struct would only rename them")]
 pub fn reduce<T: Element>(
@@ -271,30 +270,51 @@ impl<T: Element> SimdOp for Row<'_, T> {
     }
 }
 
-/// Joins the elements of a row on the calling thread: element i in lane i mod 8, and the lanes by their tree.
+/// Vectors that a row is joined in, so that an addition need not wait for the one before it.
+const SUMS: usize = 4;
+
+/// Elements from which on a row is joined in [`SUMS`] vectors.
+const MANY: usize = 128;
+
+/// How many elements of a row are joined in [`SUMS`] vectors: those before the rest, which is joined in one.
+fn joined_in_four(len: usize) -> usize {
+    if len < MANY { 0 } else { len - len % (SUMS * LANES) }
+}
+
+/// The four vectors as one.
+#[inline(always)]
+fn one_of_four<V: Copy>([a, b, c, d]: [V; SUMS], join: impl Fn(V, V) -> V) -> V {
+    join(join(a, b), join(c, d))
+}
+
+/// Joins the elements of a row on the calling thread, in the order that [`reduce`] names.
 #[inline(always)]
 pub(crate) fn fold_row<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: J) -> T {
+    let many = joined_in_four(x.len());
+    let mut four = [T::Vector::splat(simd, join.start()); SUMS];
     if simd.single().is_some() {
-        let mut lanes = [join.start(); LANES];
-        for (i, x) in x.iter().enumerate() {
+        let mut lanes = [[join.start(); LANES]; SUMS];
+        for range in in_streams(many, 1) {
+            for (i, x) in x[range].iter().enumerate() {
+                let lane = &mut lanes[i / LANES % SUMS][i % LANES];
+                *lane = join.join_one(*lane, *x);
+            }
+        }
+        let mut lanes = one_of_four(lanes, |a, b| from_fn(|i| join.join_one(a[i], b[i])));
+        for (i, x) in x[many..].iter().enumerate() {
             lanes[i % LANES] = join.join_one(lanes[i % LANES], *x);
         }
         return T::Vector::load(simd, &lanes).tree(|a, b| join.join_one(a, b));
     }
-    let (mut chunks, tail) = x.as_chunks::<LANES>();
-    let mut lanes = T::Vector::splat(simd, join.start());
-    if J::ANY_ORDER {
-        let (fours, rest) = chunks.as_chunks::<4>();
-        let mut four = [lanes; 4];
-        for x in fours {
-            for (lanes, x) in four.iter_mut().zip(x) {
-                *lanes = join.join::<S>(*lanes, T::Vector::load(simd, x));
+    for range in in_streams(many, 1) {
+        for x in x[range].as_chunks::<LANES>().0.as_chunks::<SUMS>().0 {
+            for i in 0..SUMS {
+                four[i] = join.join::<S>(four[i], T::Vector::load(simd, &x[i]));
             }
         }
-        let [a, b, c, d] = four;
-        lanes = join.join::<S>(join.join::<S>(a, b), join.join::<S>(c, d));
-        chunks = rest;
     }
+    let mut lanes = one_of_four(four, |a, b| join.join::<S>(a, b));
+    let (chunks, tail) = x[many..].as_chunks::<LANES>();
     for x in chunks {
         lanes = join.join::<S>(lanes, T::Vector::load(simd, x));
     }
@@ -404,9 +424,20 @@ impl<T: Element> SimdOp for Dot<'_, T> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> T {
-        let (a, a_tail) = self.a.as_chunks::<LANES>();
-        let (b, b_tail) = self.b.as_chunks::<LANES>();
-        let mut sum = T::Vector::splat(simd, T::zero());
+        let many = joined_in_four(self.a.len());
+        let mut four = [T::Vector::splat(simd, T::zero()); SUMS];
+        for range in in_streams(many, 2) {
+            let [a, b] =
+                [self.a, self.b].map(|x| x[range.clone()].as_chunks::<LANES>().0.as_chunks::<SUMS>().0);
+            for (a, b) in a.iter().zip(b) {
+                for i in 0..SUMS {
+                    four[i] = T::Vector::load(simd, &a[i]).mul_add(T::Vector::load(simd, &b[i]), four[i]);
+                }
+            }
+        }
+        let mut sum = one_of_four(four, |a, b| a + b);
+        let (a, a_tail) = self.a[many..].as_chunks::<LANES>();
+        let (b, b_tail) = self.b[many..].as_chunks::<LANES>();
         for (a, b) in a.iter().zip(b) {
             sum = T::Vector::load(simd, a).mul_add(T::Vector::load(simd, b), sum);
         }

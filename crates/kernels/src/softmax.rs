@@ -47,6 +47,9 @@ fn span_of_rows<T: Element>(
     });
 }
 
+/// Columns whose exponentials are computed at a time.
+const PIECE: usize = 256;
+
 /// What is made of the exponentials of a row.
 enum Goal<'a, T> {
     /// e^(x − max) / Σ e^(x − max).
@@ -70,6 +73,7 @@ pub struct Rows<'a, 'b, T> {
 
 impl<T: Element> SimdOp for Rows<'_, '_, T> {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
     /// The sum of the losses.
     type Output = T;
 
@@ -119,7 +123,9 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
                         &block
                     }
                     Goal::Softmax => {
-                        exponentials[..columns].iter_mut().for_each(|x| *x = *x / sum);
+                        // The sum is 1 at least.
+                        let share = T::Vector::splat(simd, T::one()) / sum;
+                        exponentials[..columns].iter_mut().for_each(|x| *x = *x * share);
                         &exponentials
                     }
                     Goal::CrossEntropy { scale: None, .. } => &exponentials,
@@ -147,13 +153,22 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
             let sum = if stride == 0 || matches!(goal, Goal::Logarithm) {
                 sum_of_exp(simd, x.unwrap_or(y), exponential)
             } else {
-                map_row(simd, exponential, x, y);
+                for (start, y) in (0..columns).step_by(PIECE).zip(y.chunks_mut(PIECE)) {
+                    // The processor does not fetch ahead into the next page, where the next row may begin.
+                    for line in (0..PIECE).step_by(16) {
+                        simd.prefetch(y.as_ptr().wrapping_add(columns + line));
+                        simd.prefetch(
+                            x.map_or(y.as_ptr(), |x| x[start..].as_ptr()).wrapping_add(columns + line),
+                        );
+                    }
+                    map_row(simd, exponential, x.map(|x| &x[start..columns.min(start + PIECE)]), y);
+                }
                 fold_row(simd, y, Sum)
             };
             let logarithm = if needs_logarithm { ln(simd, sum) } else { T::zero() };
             match goal {
                 Goal::Logarithm => map_row(simd, AddScalar(-(max + logarithm)), x, y),
-                Goal::Softmax => map_slice_in_place(simd, DivScalar(sum), y),
+                Goal::Softmax => map_slice_in_place(simd, MulScalar(T::one() / sum), y),
                 Goal::CrossEntropy { scale: Some(scale), .. } => {
                     map_slice_in_place(simd, MulScalar(scale / sum), y);
                 }
@@ -235,20 +250,11 @@ fn sums_of_exp<T: Element, S: Simd>(
 struct ExpOfDifference<T>(T);
 
 impl<T: Element> MapFn<T> for ExpOfDifference<T> {
+    const WIDE: bool = T::WIDE;
+
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
         T::exp_lanes(simd, x - T::Vector::splat(simd, self.0))
-    }
-}
-
-/// x / c.
-#[derive(Clone, Copy)]
-struct DivScalar<T>(T);
-
-impl<T: Element> MapFn<T> for DivScalar<T> {
-    #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
-        x / T::Vector::splat(simd, self.0)
     }
 }
 

@@ -4,7 +4,8 @@ use bantam_core::{InvalidSetting, Real, Schedule, UpdateContext};
 use bantam_kernels::parallel::GRAIN;
 use bantam_kernels::simd::LANES;
 use bantam_kernels::{
-    Element, Simd, SimdOp, Vector, dispatch, for_each_chunk, for_each_chunk_of, map_chunks_of_two, run,
+    Element, Simd, SimdOp, Vector, dispatch, for_each_chunk, for_each_chunk_of, in_streams,
+    map_chunks_of_two, run,
 };
 use core::array::from_fn;
 
@@ -222,21 +223,26 @@ impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize, const SUMS: b
             return [0.0; M];
         }
         let mut sums = [S::F64::splat(simd, 0.0); M];
-        let slices = slices.map(|slice| slice.as_chunks_mut::<LANES>());
-        let state = state.map(|slice| slice.as_chunks_mut::<LANES>());
-        for at in 0..slices[0].0.len() {
-            let values = from_fn(|i| T::Vector::<S>::load(simd, &slices[i].0[at]));
-            let kept = from_fn(|i| T::Vector::<S>::load(simd, &state[i].0[at]));
-            let (values, kept) = step.next(simd, values, kept);
-            if SUMS {
-                for i in 0..M {
-                    let wide = T::widen(simd, values[i]);
-                    sums[i] = sums[i] + wide * wide;
+        let mut slices = slices.map(|slice| slice.as_chunks_mut::<LANES>());
+        let mut state = state.map(|slice| slice.as_chunks_mut::<LANES>());
+        for range in in_streams(slices[0].0.len() * LANES, M + K) {
+            let range = range.start / LANES..range.end / LANES;
+            let slices = slices.each_mut().map(|slice| &mut slice.0[range.clone()]);
+            let state = state.each_mut().map(|slice| &mut slice.0[range.clone()]);
+            for at in 0..range.len() {
+                let values = from_fn(|i| T::Vector::<S>::load(simd, &slices[i][at]));
+                let kept = from_fn(|i| T::Vector::<S>::load(simd, &state[i][at]));
+                let (values, kept) = step.next(simd, values, kept);
+                if SUMS {
+                    for i in 0..M {
+                        let wide = T::widen(simd, values[i]);
+                        sums[i] = sums[i] + wide * wide;
+                    }
                 }
-            }
-            values[0].store(&mut slices[0].0[at]);
-            for i in 0..K {
-                kept[i].store(&mut state[i].0[at]);
+                values[0].store(&mut slices[0][at]);
+                for i in 0..K {
+                    kept[i].store(&mut state[i][at]);
+                }
             }
         }
         if !slices[0].1.is_empty() {
@@ -377,12 +383,16 @@ impl<T: Element, const N: usize> SimdOp for SumsOfSquares<'_, T, N> {
         let slices = self.slices.map(|slice| slice.as_chunks::<LANES>());
         let decay = T::Vector::<S>::splat(simd, self.decay);
         let mut sums = [S::F64::splat(simd, 0.0); N];
-        for at in 0..slices[0].0.len() {
-            let first = T::Vector::<S>::load(simd, &slices[0].0[at]);
-            for i in 0..N {
-                let x = T::Vector::<S>::load(simd, &slices[i].0[at]);
-                let wide = T::widen(simd, if i == 0 { x } else { x + decay * first });
-                sums[i] = sums[i] + wide * wide;
+        for range in in_streams(slices[0].0.len() * LANES, N) {
+            let range = range.start / LANES..range.end / LANES;
+            let slices = slices.map(|slice| &slice.0[range.clone()]);
+            for at in 0..range.len() {
+                let first = T::Vector::<S>::load(simd, &slices[0][at]);
+                for i in 0..N {
+                    let x = T::Vector::<S>::load(simd, &slices[i][at]);
+                    let wide = T::widen(simd, if i == 0 { x } else { x + decay * first });
+                    sums[i] = sums[i] + wide * wide;
+                }
             }
         }
         let first = T::Vector::<S>::load_partial(simd, slices[0].1, T::zero());

@@ -245,6 +245,21 @@ impl Exponent for F32 {
     }
 
     #[inline(always)]
+    fn scale_by_exp2<S: Simd<F32 = Self>>(self, _: S, n: Self) -> Self {
+        F32(avx512!(_mm512_scalef_ps(self.0, n.0)))
+    }
+
+    /// A division takes the divider for sixteen cycles; an estimate of 14 bits and one of Newton's steps are four instructions.
+    #[inline(always)]
+    fn reciprocal<S: Simd<F32 = Self>>(self, _: S) -> Self {
+        avx512!({
+            let estimate = _mm512_rcp14_ps(self.0);
+            let error = _mm512_fnmadd_ps(self.0, estimate, _mm512_set1_ps(1.0));
+            F32(_mm512_fmadd_ps(estimate, error, estimate))
+        })
+    }
+
+    #[inline(always)]
     fn split_exponent(self) -> (Self, Self) {
         avx512!({
             let bias = _mm512_set1_epi32(SQRT_HALF as i32);

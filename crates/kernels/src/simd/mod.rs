@@ -358,6 +358,28 @@ pub trait Exponent: Sized {
     /// 2 to the power of `self`, for lanes that are integers from -126 to 127. Other lanes are unspecified.
     fn exp2_integer(self) -> Self;
 
+    /// `self * 2^n`, rounded once, for lanes of `self` from 1/4 to 4 and of `n` that are integers from -252 to 254. Other lanes
+    /// are unspecified, but NaN stays NaN.
+    #[inline(always)]
+    fn scale_by_exp2<S: Simd<F32 = Self>>(self, simd: S, n: Self) -> Self
+    where
+        Self: Vector<f32, S>,
+    {
+        // In two factors, since n reaches beyond the exponents of f32 at both ends; adding 3·2^22 rounds to an integer.
+        let magic = Self::splat(simd, 12_582_912.0);
+        let half = n.mul_add(Self::splat(simd, 0.5), magic) - magic;
+        self * half.exp2_integer() * (n - half).exp2_integer()
+    }
+
+    /// 1 / `self`, at most 1 ulp wrong, for lanes whose reciprocal is normal. Other lanes are unspecified, but NaN stays NaN.
+    #[inline(always)]
+    fn reciprocal<S: Simd<F32 = Self>>(self, simd: S) -> Self
+    where
+        Self: Vector<f32, S>,
+    {
+        Self::splat(simd, 1.0) / self
+    }
+
     /// Splits into (m, e) with `self = m * 2^e`, e an integer and m from sqrt(1/2) to sqrt(2), for lanes that are
     /// positive, normal and finite. Other lanes are unspecified.
     fn split_exponent(self) -> (Self, Self);
@@ -462,6 +484,17 @@ pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
         // As a function of its own where it is long: inlined, it would be optimised once more with every caller around it.
         _ if cfg!(target_arch = "x86_64") => Baseline::new().call(op),
         _ => op.eval(Baseline::new()),
+    }
+}
+
+/// Whether [`run`] takes 512-bit registers where an algorithm is compiled for them and fuses.
+pub(crate) fn is_wide(cx: &Context<'_>) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return cx.level.name() == LevelName::Avx512 && cx.numerics == Numerics::Fast;
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = cx;
+        false
     }
 }
 

@@ -10,5 +10,6 @@ mod norm;
 mod pool;
 mod reduce;
 mod softmax;
+mod streams;
 mod strided;
 mod support;
