@@ -6,7 +6,10 @@
 
 use crate::elementwise::{functions, map_slice_in_place};
 use crate::gemm::{Activation, Bias, Gemm};
+use crate::reduce::{SUMS, joined_in_four, one_of_four};
 use crate::simd::{Element, LANES, Scalar};
+use crate::streams::in_streams;
+use core::array::from_fn;
 
 /// A matrix: where it begins and the distance of its rows, in elements. Neighbours in a row are neighbours in memory.
 #[derive(Clone, Copy)]
@@ -145,17 +148,63 @@ pub(crate) fn axpy<T: Element>(alpha: T, x: &[T], y: &mut [T]) {
     unsafe { spread(&alpha, 1, x.as_ptr(), x.len(), row, 1) };
 }
 
-/// Σ a·b in eight lanes and their tree, as the levels with vectors add.
-pub(crate) fn dot<T: Element>(a: &[T], b: &[T]) -> T {
-    let mut lanes = [T::zero(); LANES];
-    let len = a.len().min(b.len());
-    // SAFETY: both have as many elements.
-    let done = unsafe { blocks::dot(a.as_ptr(), b.as_ptr(), len, &mut lanes) };
-    for i in done..len {
-        lanes[i % LANES] += a[i] * b[i];
+/// Eight lanes joined as [`Vector::tree`](crate::simd::Vector::tree) does for a sum.
+pub(crate) fn tree<T: Element>([a, b, c, d, e, f, g, h]: [T; LANES]) -> T {
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// The elements of a row joined in the order that [`crate::reduce()`] names. Not once for each kind.
+#[inline(never)]
+pub(crate) fn fold_row<T: Element>(x: &[T], start: T, join: &dyn Fn(T, T) -> T) -> T {
+    let many = joined_in_four(x.len());
+    let mut four = [[start; LANES]; SUMS];
+    for range in in_streams(many, 1) {
+        for (i, x) in x[range].iter().enumerate() {
+            let lane = &mut four[i / LANES % SUMS][i % LANES];
+            *lane = join(*lane, *x);
+        }
+    }
+    let mut lanes = one_of_four(four, |a, b| from_fn(|i| join(a[i], b[i])));
+    for (i, x) in x[many..].iter().enumerate() {
+        lanes[i % LANES] = join(lanes[i % LANES], *x);
     }
     let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+    join(join(join(a, e), join(c, g)), join(join(b, f), join(d, h)))
+}
+
+/// Σ a·b of two rows of one length, in the order of [`fold_row`].
+pub(crate) fn dot<T: Element>(a: &[T], b: &[T]) -> T {
+    let many = joined_in_four(a.len());
+    let mut four = [[T::zero(); LANES]; SUMS];
+    for range in in_streams(many, 2) {
+        for (i, lanes) in four.iter_mut().enumerate() {
+            let first = range.start + i * LANES;
+            add_products(&a[first..], &b[first..], range.len() / (SUMS * LANES), SUMS, lanes);
+        }
+    }
+    let mut lanes = one_of_four(four, |a, b| from_fn(|i| a[i] + b[i]));
+    let (a, b) = (&a[many..], &b[many..]);
+    add_products(a, b, a.len() / LANES, 1, &mut lanes);
+    let whole = a.len() - a.len() % LANES;
+    for (lane, (a, b)) in lanes.iter_mut().zip(a[whole..].iter().zip(&b[whole..])) {
+        *lane += *a * *b;
+    }
+    tree(lanes)
+}
+
+/// lanes[i] += a[i] · b[i] for `count` groups of eight elements, of which each begins `step` groups behind the one before it.
+fn add_products<T: Element>(a: &[T], b: &[T], count: usize, step: usize, lanes: &mut [T; LANES]) {
+    let last = if count > 0 { (count - 1) * step * LANES + LANES } else { 0 };
+    let (a, b) = (&a[..last], &b[..last]);
+    // SAFETY: both have that many elements.
+    if unsafe { blocks::add_products(a.as_ptr(), b.as_ptr(), count, step, lanes) } {
+        return;
+    }
+    for (a, b) in a.chunks(step * LANES).zip(b.chunks(step * LANES)) {
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane += a[i] * b[i];
+        }
+    }
 }
 
 fn activate<T: Element>(activation: Activation, c: &mut [T]) {
@@ -533,24 +582,24 @@ mod blocks {
         columns
     }
 
-    /// lanes[i % 8] += a[i] · b[i].
+    /// As `super::add_products`; says whether it is done.
     ///
     /// # Safety
-    /// `a` and `b` point to `len` elements.
+    /// `a` and `b` point to as many groups.
     #[inline(never)]
-    pub(super) unsafe fn dot<T: Element>(
+    pub(super) unsafe fn add_products<T: Element>(
         a: *const T,
         b: *const T,
-        len: usize,
+        count: usize,
+        step: usize,
         lanes: &mut [T; LANES],
-    ) -> usize {
-        let eights = if size_of::<T>() == BYTES { len / LANES } else { 0 };
-        if eights == 0 {
-            return 0;
+    ) -> bool {
+        if size_of::<T>() != BYTES || count == 0 {
+            return count == 0;
         }
         // A Cortex-M with vectors (MVE) has them in pairs of registers, and names the four lanes of each.
         #[cfg(target_feature = "neon")]
-        // SAFETY: reads `eights` times eight elements of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
+        // SAFETY: reads `count` groups of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
         unsafe {
             asm!(
                 "vldmia {lanes}, {{s0-s7}}",
@@ -562,13 +611,16 @@ mod blocks {
                 "vmul.f32 q4, q4, q5",
                 "vadd.f32 q0, q0, q2",
                 "vadd.f32 q1, q1, q4",
-                "subs {eights}, #1",
+                "add {a}, {skip}",
+                "add {b}, {skip}",
+                "subs {count}, #1",
                 "bne 2b",
                 "vstmia {lanes}, {{s0-s7}}",
                 a = inout(reg) a => _,
                 b = inout(reg) b => _,
                 lanes = in(reg) lanes.as_mut_ptr(),
-                eights = inout(reg) eights => _,
+                skip = in(reg) (step - 1) * LANES * BYTES,
+                count = inout(reg) count => _,
                 out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
                 out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
                 out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
@@ -577,7 +629,7 @@ mod blocks {
             );
         }
         #[cfg(not(target_feature = "neon"))]
-        // SAFETY: reads `eights` times eight elements of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
+        // SAFETY: reads `count` groups of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
         unsafe {
             asm!(
                 "vldmia {lanes}, {{s0-s7}}",
@@ -585,13 +637,16 @@ mod blocks {
                 "vldmia {b}!, {{s16-s23}}",
                 "vmla.f32 s0, s8, s16; vmla.f32 s1, s9, s17; vmla.f32 s2, s10, s18; vmla.f32 s3, s11, s19",
                 "vmla.f32 s4, s12, s20; vmla.f32 s5, s13, s21; vmla.f32 s6, s14, s22; vmla.f32 s7, s15, s23",
-                "subs {eights}, #1",
+                "add {a}, {skip}",
+                "add {b}, {skip}",
+                "subs {count}, #1",
                 "bne 2b",
                 "vstmia {lanes}, {{s0-s7}}",
                 a = inout(reg) a => _,
                 b = inout(reg) b => _,
                 lanes = in(reg) lanes.as_mut_ptr(),
-                eights = inout(reg) eights => _,
+                skip = in(reg) (step - 1) * LANES * BYTES,
+                count = inout(reg) count => _,
                 out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
                 out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
                 out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
@@ -599,7 +654,7 @@ mod blocks {
                 options(nostack),
             );
         }
-        len - len % LANES
+        true
     }
 }
 
@@ -657,7 +712,13 @@ mod blocks {
 
     /// # Safety
     /// Nothing is asked for.
-    pub(super) unsafe fn dot<T>(_: *const T, _: *const T, _: usize, _: &mut [T; super::LANES]) -> usize {
-        0
+    pub(super) unsafe fn add_products<T>(
+        _: *const T,
+        _: *const T,
+        _: usize,
+        _: usize,
+        _: &mut [T; super::LANES],
+    ) -> bool {
+        false
     }
 }

@@ -3,7 +3,8 @@
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
 use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_slice_in_place, zip_slices};
 use crate::parallel::{GRAIN, for_each_chunk};
-use crate::reduce::{Join, Max, Sum, fold_row};
+use crate::plain::tree;
+use crate::reduce::{Join, MANY, Max, Sum, fold_row};
 use crate::require;
 use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
@@ -201,15 +202,18 @@ fn one_row<T: Element, S: Simd>(
             *y = e;
         }
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    let sum = ((a + e) + (c + g)) + ((b + f) + (d + h));
+    // What is kept is added like any other row.
+    let sum = if keeps && y.len() >= MANY { fold_row(single, y, Sum) } else { tree(lanes) };
     let logarithm = if needs_logarithm { ln(single, sum) } else { T::zero() };
     match goal {
         Goal::Logarithm => {
             let shift = -(max + logarithm);
             (0..y.len()).for_each(|i| y[i] = x.map_or_else(|| y[i], |x| x[i]) + shift);
         }
-        Goal::Softmax => y.iter_mut().for_each(|y| *y = *y / sum),
+        Goal::Softmax => {
+            let share = T::one() / sum;
+            y.iter_mut().for_each(|y| *y *= share);
+        }
         Goal::CrossEntropy { scale: Some(scale), .. } => {
             let share = *scale / sum;
             y.iter_mut().for_each(|y| *y *= share);
