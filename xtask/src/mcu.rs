@@ -59,12 +59,13 @@ struct Program {
 }
 
 #[rustfmt::skip]
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 9] = [
     Program { name: "plan_on_board", features: "alloc", ram: 64, stack: 16 << 10, everywhere: true, short: true },
     Program { name: "plan_in_flash", features: "", ram: 16, stack: 5 << 10, everywhere: true, short: true },
     Program { name: "sgd_in_flash", features: "", ram: 16, stack: 4 << 10, everywhere: true, short: true },
     Program { name: "by_hand", features: "", ram: 16, stack: 10 << 10, everywhere: true, short: true },
     Program { name: "streaming", features: "", ram: 64, stack: 8 << 10, everywhere: true, short: false },
+    Program { name: "harness", features: "", ram: 16, stack: 4 << 10, everywhere: true, short: true },
     Program { name: "kernels", features: "", ram: 128, stack: 4 << 10, everywhere: false, short: true },
     Program { name: "digits_mlp", features: "", ram: 64, stack: 6 << 10, everywhere: false, short: false },
     Program { name: "digits_cnn", features: "", ram: 128, stack: 8 << 10, everywhere: false, short: false },
@@ -142,6 +143,16 @@ pub(crate) fn run(
             Outcome::of_each(rows.iter().filter(with_fpu), |row| software(&row.program, &row.image))
         });
     }
+    let on_vectors = |row: &&Row| row.machine.contains("M55") && row.program == "kernels";
+    if rows.iter().any(|row| on_vectors(&row)) {
+        stages.run("vectors where a Cortex-M has them", || {
+            Outcome::of_each(rows.iter().filter(on_vectors), |row| match listing(&row.image) {
+                Ok(listing) if listing.contains("vmul.f32\tq") => Outcome::Ok,
+                Ok(_) => Outcome::Failed("there is no product of vectors in the image".to_owned()),
+                Err(outcome) => outcome,
+            })
+        });
+    }
     stages.run("train from C", || from_c(workspace));
     if !short && only.is_empty() {
         stages.run("power cuts at random instants", || power_cuts(workspace));
@@ -216,20 +227,26 @@ const SOFTWARE: [&str; 10] =
 /// Whether an image for a processor with an FPU computes single precision without it: in functions of `libm`, or by calls to the
 /// arithmetic of doubles from kernels. Schedules compute in double precision, and may.
 fn software(program: &str, image: &Path) -> Outcome {
-    let mut command = Command::new("arm-none-eabi-objdump");
-    let listing = match command.arg("--disassemble").arg("--no-show-raw-insn").arg(image).output() {
-        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).into_owned(),
-        Ok(output) => return Outcome::Failed(format!("{command:?} ended with {}", output.status)),
-        Err(_) => {
-            return Outcome::NotRun(
-                "arm-none-eabi-objdump is missing; on Debian: `apt-get install binutils-arm-none-eabi`"
-                    .to_owned(),
-            );
-        }
+    let listing = match listing(image) {
+        Ok(listing) => listing,
+        Err(outcome) => return outcome,
     };
     match in_software(program, &listing) {
         None => Outcome::Ok,
         Some(what) => Outcome::Failed(format!("{program}: {what}")),
+    }
+}
+
+/// The instructions of an image.
+fn listing(image: &Path) -> Result<String, Outcome> {
+    let mut command = Command::new("arm-none-eabi-objdump");
+    match command.arg("--disassemble").arg("--no-show-raw-insn").arg(image).output() {
+        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Ok(output) => Err(Outcome::Failed(format!("{command:?} ended with {}", output.status))),
+        Err(_) => Err(Outcome::NotRun(
+            "arm-none-eabi-objdump is missing; on Debian: `apt-get install binutils-arm-none-eabi`"
+                .to_owned(),
+        )),
     }
 }
 

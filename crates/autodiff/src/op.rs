@@ -10,7 +10,7 @@ use core::{fmt::Debug, marker::PhantomData};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Shared, Var};
 #[cfg(feature = "alloc")]
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 
 /// What an op may know of the step it runs in.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +63,14 @@ pub trait Op<T: Element>: Debug + Send + Sync {
     #[cfg(feature = "alloc")]
     fn to_rust(&self) -> Option<String> {
         None
+    }
+
+    /// Evaluating the op as a Rust expression of `cx` and `io`. An op that can do with less code for these inputs, such as for
+    /// operands of one shape, says so here: a plan in flash then holds no more than that.
+    #[cfg(feature = "alloc")]
+    fn call_to_rust(&self, inputs: &[ValueType]) -> Option<String> {
+        let _ = inputs;
+        self.to_rust().map(|op| format!("Op::<{}>::eval(&{op}, cx, io)", T::NAME))
     }
 
     /// Elements of scratch memory that [`eval`](Self::eval) needs for these inputs.

@@ -37,8 +37,8 @@ pub enum StaticStep<T: 'static = f32> {
         inputs: &'static [Slot],
         /// What it writes.
         output: Slot,
-        /// Its scratch memory.
-        scratch: Slot,
+        /// Its scratch memory. Most have none, and share one that is empty.
+        scratch: &'static Slot,
         /// Whether it adds to its output.
         accumulate: bool,
     },
@@ -661,7 +661,9 @@ mod write {
             match step {
                 Step::Compute(instruction) => {
                     let (op, path) = &plan.names[instruction.node as usize];
-                    let Some(rust) = instruction.op.to_rust() else {
+                    let slots = &plan.slots[instruction.inputs.clone()];
+                    let values: Vec<ValueType> = slots.iter().map(|slot| slot.value).collect();
+                    let Some(call) = instruction.op.call_to_rust(&values) else {
                         return Err(NotStatic::Op { op: op.clone(), path: path.clone() });
                     };
                     let written = instruction.output.offset;
@@ -670,11 +672,11 @@ mod write {
                     {
                         return Err(NotStatic::Assigned { path: frozen.spec.path.clone() });
                     }
-                    let inputs = list(&mut plan.slots[instruction.inputs.clone()].iter());
+                    let inputs = list(&mut slots.iter());
                     if let Some(parameter) = instruction.updates {
                         let _ = writeln!(
                             text,
-                            "    // {}\n    StaticStep::Parts {{ eval: |cx, io| Op::<{real}>::eval(&{rust}, cx, io),\n        \
+                            "    // {}\n    StaticStep::Parts {{ eval: |cx, io| {call},\n        \
                              inputs: &[{inputs}],\n        part: {}, parameter: {parameter} }},",
                             [op.as_str(), path].join(" ").trim_end(),
                             layout.slot(&instruction.output),
@@ -683,8 +685,8 @@ mod write {
                     }
                     let _ = writeln!(
                         text,
-                        "    // {}\n    StaticStep::Compute {{ eval: |cx, io| Op::<{real}>::eval(&{rust}, cx, io),\n        \
-                         inputs: &[{inputs}],\n        output: {}, scratch: {}, accumulate: {} }},",
+                        "    // {}\n    StaticStep::Compute {{ eval: |cx, io| {call},\n        \
+                         inputs: &[{inputs}],\n        output: {}, scratch: &{}, accumulate: {} }},",
                         [op.as_str(), path].join(" ").trim_end(),
                         layout.slot(&instruction.output),
                         layout.slot(&instruction.scratch),

@@ -5,7 +5,9 @@
 use bantam::core::Context;
 use bantam::core::random::{Key, Purpose, unit_f32};
 use bantam::data::{Dataset, Error, Sampler, Shuffled};
-use bantam::kernels::{Activation, Bias, Gemm, axpy, cross_entropy_with_gradient, gemm};
+use bantam::kernels::{
+    Activation, cross_entropy_with_gradient, linear_backward, linear_forward, linear_update,
+};
 use bantam_firmware::training::{Outcome, SEED, Stopped, context, fnv};
 use bantam_firmware::{board, tasks};
 
@@ -15,18 +17,17 @@ const CLASSES: usize = tasks::CLASSES;
 const EPOCHS: u64 = 4;
 const RATE: f32 = 0.02;
 
-/// x · weightᵀ for one sample; weights are `[fan_out, fan_in]`.
-const fn dense(fan_in: usize, fan_out: usize) -> Gemm {
-    Gemm { m: 1, n: fan_out, k: fan_in, a_strides: [fan_in, 1], b_strides: [1, fan_in] }
-}
-/// dlogits · weight: the gradient of the hidden values.
-const BACK: Gemm = Gemm { m: 1, n: HIDDEN, k: CLASSES, a_strides: [CLASSES, 1], b_strides: [HIDDEN, 1] };
-
+/// Weights are `[fan_out, fan_in]`.
 struct Net {
     hidden_weight: [f32; HIDDEN * INPUTS],
     hidden_bias: [f32; HIDDEN],
     logits_weight: [f32; CLASSES * HIDDEN],
     logits_bias: [f32; CLASSES],
+    // The values of the last sample, and their gradients.
+    hidden: [f32; HIDDEN],
+    logits: [f32; CLASSES],
+    dhidden: [f32; HIDDEN],
+    dlogits: [f32; CLASSES],
 }
 
 impl Net {
@@ -37,6 +38,10 @@ impl Net {
             hidden_bias: [0.0; HIDDEN],
             logits_weight: [0.0; CLASSES * HIDDEN],
             logits_bias: [0.0; CLASSES],
+            hidden: [0.0; HIDDEN],
+            logits: [0.0; CLASSES],
+            dhidden: [0.0; HIDDEN],
+            dlogits: [0.0; CLASSES],
         };
         let mut stream = Key::new(SEED, Purpose::Initialize).stream();
         // In [-a, a) the variance is a²/3: a = √(6 / fan_in) makes it 2 / fan_in.
@@ -48,39 +53,23 @@ impl Net {
         net
     }
 
-    fn forward(&self, cx: &Context<'_>, x: &[f32], hidden: &mut [f32], logits: &mut [f32]) {
-        let (spec, bias) = (dense(INPUTS, HIDDEN), Some(Bias::PerColumn(&self.hidden_bias[..])));
-        gemm(cx, &spec, x, &self.hidden_weight, bias, Activation::Relu, hidden, false, &mut []);
-        let (spec, bias) = (dense(HIDDEN, CLASSES), Some(Bias::PerColumn(&self.logits_bias[..])));
-        gemm(cx, &spec, hidden, &self.logits_weight, bias, Activation::Identity, logits, false, &mut []);
+    fn forward(&mut self, cx: &Context<'_>, x: &[f32]) {
+        let Net { hidden_weight, hidden_bias, logits_weight, logits_bias, hidden, logits, .. } = self;
+        linear_forward(cx, hidden_weight, hidden_bias, x, Activation::Relu, hidden);
+        linear_forward(cx, logits_weight, logits_bias, hidden, Activation::Identity, logits);
     }
 
     /// Forward, backward, update. Returns the loss.
     fn step(&mut self, cx: &Context<'_>, x: &[f32], label: u32) -> f32 {
-        let (mut hidden, mut logits) = ([0.0; HIDDEN], [0.0; CLASSES]);
-        self.forward(cx, x, &mut hidden, &mut logits);
-
+        self.forward(cx, x);
+        let Net { hidden, logits, dhidden, dlogits, .. } = self;
         // The gradients carry the step −rate with them: what comes out of here is added to the parameters.
-        let (mut dlogits, mut dhidden) = ([0.0; CLASSES], [0.0; HIDDEN]);
-        let loss = cross_entropy_with_gradient(cx, 1, CLASSES, &logits, &[label], -RATE, &mut dlogits);
-        let weight = &self.logits_weight;
-        gemm(cx, &BACK, &dlogits, weight, None, Activation::Identity, &mut dhidden, false, &mut []);
-        for (dy, y) in dhidden.iter_mut().zip(&hidden) {
-            if *y <= 0.0 {
-                *dy = 0.0;
-            }
-        }
-        descend(cx, &dlogits, &hidden, &mut self.logits_weight, &mut self.logits_bias);
-        descend(cx, &dhidden, x, &mut self.hidden_weight, &mut self.hidden_bias);
+        let loss = cross_entropy_with_gradient(cx, 1, CLASSES, logits, &[label], -RATE, dlogits);
+        linear_backward(cx, &self.logits_weight, dlogits, None, dhidden);
+        linear_update(cx, dlogits, None, hidden, &mut self.logits_weight, &mut self.logits_bias);
+        linear_update(cx, dhidden, Some(&*hidden), x, &mut self.hidden_weight, &mut self.hidden_bias);
         loss
     }
-}
-
-/// weight += step ⊗ x, and bias += step: the gradient of a weight takes no memory.
-fn descend(cx: &Context<'_>, step: &[f32], x: &[f32], weight: &mut [f32], bias: &mut [f32]) {
-    let outer = Gemm { m: step.len(), n: x.len(), k: 1, a_strides: [1, 1], b_strides: [x.len(), 1] };
-    gemm(cx, &outer, step, x, None, Activation::Identity, weight, true, &mut []);
-    axpy(cx, 1.0, step, bias);
 }
 
 fn learn() -> Result<Outcome, Error> {
@@ -98,11 +87,10 @@ fn learn() -> Result<Outcome, Error> {
         }
     }
     for sample in 0..test.len() {
-        let (mut hidden, mut logits) = ([0.0; HIDDEN], [0.0; CLASSES]);
         test.write_features(sample, &mut x)?;
-        net.forward(&cx, &x, &mut hidden, &mut logits);
+        net.forward(&cx, &x);
         let label = test.label(sample)? as usize;
-        outcome.right += usize::from(logits.iter().all(|score| *score <= logits[label]));
+        outcome.right += usize::from(net.logits.iter().all(|score| *score <= net.logits[label]));
         outcome.tested += 1;
     }
     let parameters: [&[f32]; 4] =

@@ -1,9 +1,12 @@
-//! What a multiply-add costs: products and a convolution of 64 × 64 and more, counted in ticks. For machines that count
-//! instructions.
+//! What a multiply-add costs: products and a convolution of 64 × 64 and more, elementwise work, and a linear layer of odd sizes,
+//! counted in ticks. For machines that count instructions.
 #![cfg_attr(any(target_os = "none", target_family = "wasm"), no_std, no_main)]
 
 use bantam::core::random::{Key, Purpose, unit_f32};
-use bantam::kernels::{Activation, ConvShape, Gemm, conv2d_forward, conv2d_forward_scratch, gemm};
+use bantam::kernels::{
+    Activation, Arg, ConvShape, Gemm, Span, axpy, conv2d_forward, conv2d_forward_scratch, dot, functions,
+    gemm, linear_backward, linear_forward, linear_update, map, zip_alike,
+};
 use bantam_firmware::training::{SEED, context, fnv};
 use bantam_firmware::{Report, board};
 use core::cell::UnsafeCell;
@@ -64,7 +67,35 @@ fn run() -> u8 {
     }
     let (x, weight) = (&a[..8 * 16 * 16], &b[..16 * 8 * 9]);
     count("convolution", || conv2d_forward(&cx, &shape, x, weight, None, Activation::Identity, c, scratch));
-    report.number("hash", fnv(hash, c));
+    hash = Some(fnv(hash, c));
+
+    // Work on each element, and a dot product.
+    count("relu", || map(&cx, functions::Relu, Span::Separate(a, c)));
+    hash = Some(fnv(hash, c));
+    count("product", || zip_alike(&cx, &functions::Mul, Arg::In(a, &[]), Arg::In(b, &[]), c));
+    hash = Some(fnv(hash, c));
+    count("axpy", || axpy(&cx, 0.5, a, c));
+    hash = Some(fnv(hash, c));
+    let mut sum = [0.0];
+    count("dot", || sum[0] = dot(&cx, a, b));
+    hash = Some(fnv(hash, &sum));
+
+    // Neither rows nor columns fill the loops of a board.
+    let (fan_in, fan_out) = (37, 11);
+    let (weight, bias, x) = (&mut b[..fan_in * fan_out], &mut scratch[..fan_out], &a[..fan_in]);
+    bias.fill(0.1);
+    let (y, dy, dx) = (&mut c[..fan_out], &a[100..100 + fan_out], &mut [0.0; 37][..]);
+    linear_forward(&cx, weight, bias, x, Activation::Relu, y);
+    linear_backward(&cx, weight, dy, None, dx);
+    hash = Some(fnv(hash, dx));
+    linear_backward(&cx, weight, dy, Some(&*y), dx);
+    hash = Some(fnv(hash, dx));
+    linear_update(&cx, dy, Some(&*y), x, weight, bias);
+    linear_update(&cx, dy, None, dx, weight, bias);
+    for values in [&*y, weight, bias] {
+        hash = Some(fnv(hash, values));
+    }
+    report.number("hash", fnv(hash, &[]));
     0
 }
 

@@ -5,7 +5,7 @@
 use bantam::autodiff::StaticSession;
 use bantam::data::{Dataset, Sampler, Shuffled};
 use bantam::optim::Sgd;
-use bantam_firmware::training::{Outcome, SEED, Stopped, context, fnv};
+use bantam_firmware::training::{Made, Outcome, SEED, Stopped, context, fnv};
 use bantam_firmware::{board, board::Arena, plans, plans::PATTERNS_SGD, tasks};
 
 static ARENA: Arena<{ PATTERNS_SGD.arena_bytes() + plans::GUARD }> = Arena::new();
@@ -15,7 +15,7 @@ const RATE: f32 = 0.02;
 fn learn(memory: &mut [u8]) -> Result<Outcome, Stopped> {
     let session = StaticSession::bind(PATTERNS_SGD.train, memory, &PATTERNS_SGD.weights.0);
     let mut session = session.map_err(|_| Stopped::Plan)?.context(context());
-    let (sgd, [training, test]) = (Sgd::new(RATE), tasks::patterns());
+    let (sgd, [training, test]) = (Made(|| -> Sgd { Sgd::new(RATE) }), tasks::patterns());
     let mut outcome = Outcome::default();
     for epoch in 0..EPOCHS {
         for i in 0..training.len() {

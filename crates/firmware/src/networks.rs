@@ -2,7 +2,7 @@
 
 use crate::tasks::{CLASSES, FEATURES};
 use crate::training::{DIGITS_CNN, DIGITS_MLP, PATTERNS_MLP};
-use crate::training::{Network, Rate, Stopped};
+use crate::training::{Network, Stopped};
 use crate::vibration::WINDOW;
 use bantam::autodiff::{Error, Mode, Plan, Session, UpdateOrder, Var, ops::Conv2dOptions};
 use bantam::core::{Context, Optimizer, Shape};
@@ -247,7 +247,7 @@ impl Network for Planned<'_> {
         self.session.indices(1)
     }
 
-    fn step(&mut self, optimizer: &Adam<Rate>) -> Result<f32, Stopped> {
+    fn step(&mut self, optimizer: &impl Optimizer<f32>) -> Result<f32, Stopped> {
         self.session.step(optimizer).map_err(|_| Stopped::NonFinite)
     }
 

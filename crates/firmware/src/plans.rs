@@ -12,11 +12,10 @@ pub mod patterns_sgd;
 pub mod vibration;
 
 use crate::report::Report;
-use crate::training::{Network, Outcome, Rate, Recipe, Stopped, context, train};
+use crate::training::{Network, Outcome, Recipe, Stopped, context, train};
 use bantam::autodiff::{Aligned, StaticPlan, StaticSession, StaticStepError};
-use bantam::core::Context;
+use bantam::core::{Context, Optimizer};
 use bantam::data::Dataset;
-use bantam::optim::Adam;
 use bantam::store::flash::{Checkpoints, nor_flash::NorFlash};
 
 /// What a network in flash consists of: the plans for training and evaluation, and the first weights.
@@ -179,7 +178,7 @@ impl Network for InFlash<'_> {
         self.session.indices(1)
     }
 
-    fn step(&mut self, optimizer: &Adam<Rate>) -> Result<f32, Stopped> {
+    fn step(&mut self, optimizer: &impl Optimizer<f32>) -> Result<f32, Stopped> {
         self.session.step(optimizer).map_err(|error| match error {
             StaticStepError::NonFinite { .. } => Stopped::NonFinite,
             _ => Stopped::Plan,

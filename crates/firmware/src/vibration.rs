@@ -3,7 +3,7 @@
 
 use crate::board;
 use crate::plans::Parts;
-use crate::training::{Outcome, Stopped, context, fnv};
+use crate::training::{Made, Outcome, Stopped, context, fnv};
 use bantam::autodiff::{StaticSession, StaticStepError};
 use bantam::core::random::{Key, Purpose, Stream, unit_f32};
 use bantam::optim::Adam;
@@ -212,7 +212,7 @@ pub fn listen(parts: &Parts, memory: &mut [u8], seed: u64) -> Result<Outcome, St
     let (ring, norm) = (Ring::default(), RunningNorm::default());
     let mut listening = Listening { machine: Machine::new(seed), ring, norm };
     let mut coin = Key::new(seed, Purpose::Shuffle).stream();
-    let adam = Adam::new(0.005);
+    let adam = Made(|| -> Adam { Adam::new(0.005) });
     let mut outcome = Outcome::default();
     let stopped = |error| match error {
         StaticStepError::NonFinite { .. } => Stopped::NonFinite,

@@ -199,13 +199,14 @@ unsafe fn zip_line<T: Element, S: Simd>(
 ) {
     if let Some(single) = simd.single() {
         let place = |at: usize, step: usize| if step == 0 { at % LANES } else { at };
+        // SAFETY: 1.
+        let one = |at: usize| unsafe {
+            let left = T::Vector::splat(single, *a.add(place(at, a_step)));
+            f.apply(single, left, T::Vector::splat(single, *b.add(place(at, b_step)))).first()
+        };
         for at in 0..len {
             // SAFETY: 1. and 2.
-            unsafe {
-                let [left, right] = [*a.add(place(at, a_step)), *b.add(place(at, b_step))];
-                let [left, right] = [left, right].map(|x| T::Vector::splat(single, x));
-                *out.add(at) = f.apply(single, left, right).first();
-            }
+            unsafe { *out.add(at) = one(at) };
         }
         return;
     }
@@ -301,6 +302,24 @@ pub fn zip_by<T: Element>(
         }
     }
     for_each_chunk(cx, out, GRAIN, |index, out| walk.zip(cx, f, index * GRAIN, [a, b], out));
+}
+
+/// As [`zip_by`] for operands that lie as the output does; strides are not looked at.
+pub fn zip_alike<T: Element>(
+    cx: &Context<'_>,
+    f: &dyn ZipLines<T>,
+    a: Arg<'_, T>,
+    b: Arg<'_, T>,
+    out: &mut [T],
+) {
+    for_each_chunk(cx, out, GRAIN, |index, out| {
+        let (len, out) = (out.len(), out.as_mut_ptr());
+        let line = |arg: Arg<'_, T>| match arg {
+            Arg::Out => Line { start: out.cast_const(), step: LANES, next: 0 },
+            Arg::In(x, _) => Line { start: x[index * GRAIN..][..len].as_ptr(), step: LANES, next: 0 },
+        };
+        f.line(cx, ZipLine { operands: [line(a), line(b)], out, len, count: 1 });
+    });
 }
 
 /// Any [`ZipFn`].

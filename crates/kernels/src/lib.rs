@@ -34,6 +34,7 @@ mod conv;
 mod dropout;
 mod elementwise;
 mod gemm;
+mod linear;
 mod math;
 mod norm;
 pub mod parallel;
@@ -51,8 +52,9 @@ pub use conv::{
     conv2d_backward_weight_scratch, conv2d_forward, conv2d_forward_scratch,
 };
 pub use dropout::dropout;
-pub use elementwise::{Arg, MapFn, Span, ZipFn, ZipLines, functions, map, zip, zip_by};
+pub use elementwise::{Arg, MapFn, Span, ZipFn, ZipLines, functions, map, zip, zip_alike, zip_by};
 pub use gemm::{Activation, Bias, Gemm, gemm, gemm_scratch, gemm_scratch_anywhere};
+pub use linear::{linear_backward, linear_forward, linear_update};
 pub use norm::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
 pub use parallel::{
     for_each_chunk, for_each_chunk_of, for_each_chunk_of_two, for_each_task, map_chunks_of_two,

@@ -6,7 +6,10 @@
 
 use crate::elementwise::{functions, map_slice_in_place};
 use crate::gemm::{Activation, Bias, Gemm};
-use crate::simd::{Element, Scalar};
+use crate::reduce::{SUMS, joined_in_four, one_of_four};
+use crate::simd::{Element, LANES, Scalar};
+use crate::streams::in_streams;
+use core::array::from_fn;
 
 /// A matrix: where it begins and the distance of its rows, in elements. Neighbours in a row are neighbours in memory.
 #[derive(Clone, Copy)]
@@ -60,7 +63,7 @@ pub(crate) fn gemm<T: Element>(
         for i in 0..m {
             // SAFETY: `gemm` checked that row i of A has k elements, that B has n rows of k here, and that C has n columns;
             // C is borrowed uniquely.
-            unsafe { dots(element(i, 0), k, b, n, c_rows.at(i, 0)) };
+            unsafe { dots(element(i, 0), k, b, n, c_rows.at(i, 0), c_rows.at(i, 0), false) };
         }
     } else if b_strides[1] == 1 && k < m {
         for p in 0..k {
@@ -72,7 +75,10 @@ pub(crate) fn gemm<T: Element>(
         let b = Rows { start: b.as_ptr().cast_mut(), stride: b_strides[0] };
         for i in 0..m {
             // SAFETY: row i of A has k elements at a distance of its second stride, B has k rows of n, C has n columns.
-            unsafe { combine(element(i, 0), a_strides[1], k, b, n, c_rows.at(i, 0)) };
+            unsafe {
+                let c = c_rows.at(i, 0);
+                combine(element(i, 0), a_strides[1], k, b, n, c, c);
+            }
         }
     } else {
         for (i, row) in c.chunks_exact_mut(n).enumerate() {
@@ -86,6 +92,121 @@ pub(crate) fn gemm<T: Element>(
     activate(activation, c);
 }
 
+/// See [`crate::linear_forward`], which has checked the lengths.
+pub(crate) fn linear_forward<T: Element>(
+    weight: &[T],
+    bias: &[T],
+    x: &[T],
+    activation: Activation,
+    y: &mut [T],
+) {
+    if x.is_empty() {
+        y.copy_from_slice(bias);
+        return activate(activation, y);
+    }
+    let relu = activation == Activation::Relu;
+    let rows = Rows { start: weight.as_ptr().cast_mut(), stride: x.len() };
+    // SAFETY: the weight has a row as long as `x` for each element of `y`, and there are as many biases.
+    unsafe { dots(x.as_ptr(), x.len(), rows, y.len(), bias.as_ptr(), y.as_mut_ptr(), relu) };
+    if !relu {
+        activate(activation, y);
+    }
+}
+
+/// See [`crate::linear_backward`], which has checked the lengths.
+pub(crate) fn linear_backward<T: Element>(weight: &[T], dy: &[T], dx: &mut [T]) {
+    let rows = Rows { start: weight.as_ptr().cast_mut(), stride: dx.len() };
+    // SAFETY: the weight has a row as long as `dx` for each element of `dy`.
+    unsafe { combine(dy.as_ptr(), 1, dy.len(), rows, dx.len(), core::ptr::null(), dx.as_mut_ptr()) };
+}
+
+/// See [`crate::linear_update`], which has checked the lengths; there is a number in `on` for each row.
+pub(crate) fn linear_update<T: Element>(step: &[T], on: &[T], x: &[T], weight: &mut [T], bias: &mut [T]) {
+    let rows = Rows { start: weight.as_mut_ptr(), stride: x.len() };
+    // SAFETY: the weight has a row as long as `x` for each element of `step`, `on` and `bias`, and is borrowed uniquely.
+    let done = unsafe { blocks::update(step, on.as_ptr(), x, rows, bias.as_mut_ptr()) };
+    if done > 0 && done == x.len() {
+        return;
+    }
+    for (i, (step, bias)) in step.iter().zip(bias).enumerate() {
+        if on[i] == T::zero() {
+            continue;
+        }
+        if done == 0 {
+            *bias += *step;
+        }
+        for (weight, x) in weight[i * x.len()..][done..x.len()].iter_mut().zip(&x[done..]) {
+            *weight += *step * *x;
+        }
+    }
+}
+
+/// See [`crate::axpy`], which has checked the lengths.
+pub(crate) fn axpy<T: Element>(alpha: T, x: &[T], y: &mut [T]) {
+    let row = Rows { start: y.as_mut_ptr(), stride: y.len() };
+    // SAFETY: `y` is one row as long as `x`, and is borrowed uniquely.
+    unsafe { spread(&alpha, 1, x.as_ptr(), x.len(), row, 1) };
+}
+
+/// Eight lanes joined as [`Vector::tree`](crate::simd::Vector::tree) does for a sum.
+pub(crate) fn tree<T: Element>([a, b, c, d, e, f, g, h]: [T; LANES]) -> T {
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
+/// The elements of a row joined in the order that [`crate::reduce()`] names. Not once for each kind.
+#[inline(never)]
+pub(crate) fn fold_row<T: Element>(x: &[T], start: T, join: &dyn Fn(T, T) -> T) -> T {
+    let many = joined_in_four(x.len());
+    let mut four = [[start; LANES]; SUMS];
+    for range in in_streams(many, 1) {
+        for (i, x) in x[range].iter().enumerate() {
+            let lane = &mut four[i / LANES % SUMS][i % LANES];
+            *lane = join(*lane, *x);
+        }
+    }
+    let mut lanes = one_of_four(four, |a, b| from_fn(|i| join(a[i], b[i])));
+    for (i, x) in x[many..].iter().enumerate() {
+        lanes[i % LANES] = join(lanes[i % LANES], *x);
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    join(join(join(a, e), join(c, g)), join(join(b, f), join(d, h)))
+}
+
+/// Σ a·b of two rows of one length, in the order of [`fold_row`].
+pub(crate) fn dot<T: Element>(a: &[T], b: &[T]) -> T {
+    let many = joined_in_four(a.len());
+    let mut four = [[T::zero(); LANES]; SUMS];
+    for range in in_streams(many, 2) {
+        for (i, lanes) in four.iter_mut().enumerate() {
+            let first = range.start + i * LANES;
+            add_products(&a[first..], &b[first..], range.len() / (SUMS * LANES), SUMS, lanes);
+        }
+    }
+    let mut lanes = one_of_four(four, |a, b| from_fn(|i| a[i] + b[i]));
+    let (a, b) = (&a[many..], &b[many..]);
+    add_products(a, b, a.len() / LANES, 1, &mut lanes);
+    let whole = a.len() - a.len() % LANES;
+    for (lane, (a, b)) in lanes.iter_mut().zip(a[whole..].iter().zip(&b[whole..])) {
+        *lane += *a * *b;
+    }
+    tree(lanes)
+}
+
+/// lanes[i] += a[i] · b[i] for `count` groups of eight elements, of which each begins `step` groups behind the one before it.
+fn add_products<T: Element>(a: &[T], b: &[T], count: usize, step: usize, lanes: &mut [T; LANES]) {
+    let last = if count > 0 { (count - 1) * step * LANES + LANES } else { 0 };
+    let (a, b) = (&a[..last], &b[..last]);
+    // SAFETY: both have that many elements.
+    if unsafe { blocks::add_products(a.as_ptr(), b.as_ptr(), count, step, lanes) } {
+        return;
+    }
+    for (a, b) in a.chunks(step * LANES).zip(b.chunks(step * LANES)) {
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane += a[i] * b[i];
+        }
+    }
+}
+
 fn activate<T: Element>(activation: Activation, c: &mut [T]) {
     match activation {
         Activation::Identity => {}
@@ -96,40 +217,60 @@ fn activate<T: Element>(activation: Activation, c: &mut [T]) {
     }
 }
 
-/// c[j] += Σ a[p] · b[j, p] for `rows` rows of `len` columns.
+/// c[j] = start[j] + Σ a[p] · b[j, p], or 0 where that is negative and `relu`, for `rows` rows of `len` columns; nothing if there are
+/// no columns.
 ///
 /// # Safety
-/// `a` points to `len` elements, `b` has `rows` rows of as many, `c` points to `rows` elements that nobody else uses.
-unsafe fn dots<T: Element>(a: *const T, len: usize, b: Rows<T>, rows: usize, c: *mut T) {
+/// `a` points to `len` elements, `b` has `rows` rows of as many, `start` and `c` point to `rows` elements. Those of `c` nobody else
+/// uses; `start` may be `c`.
+unsafe fn dots<T: Element>(
+    a: *const T,
+    len: usize,
+    b: Rows<T>,
+    rows: usize,
+    start: *const T,
+    c: *mut T,
+    relu: bool,
+) {
     // SAFETY: the blocks are those of `a` and `b`.
-    let done = unsafe { blocks::dots(a, len, b, rows, c) };
+    let done = unsafe { blocks::dots(a, len, b, rows, start, c, relu) };
     if done == len {
         return;
     }
+    let start = if done > 0 { c.cast_const() } else { start };
     for j in 0..rows {
         // SAFETY: the caller's.
         unsafe {
-            let mut sum = *c.add(j);
+            let mut sum = *start.add(j);
             for p in done..len {
                 sum += *a.add(p) * *b.at(j, p);
             }
-            *c.add(j) = sum;
+            // NaN stays.
+            *c.add(j) = if relu && sum < T::zero() { T::zero() } else { sum };
         }
     }
 }
 
-/// c[j] += Σ a[p] · b[p, j] for `rows` rows of `len` columns.
+/// c[j] = start[j] + Σ a[p] · b[p, j] for `rows` rows of `len` columns.
 ///
 /// # Safety
-/// `a` points to `rows` elements at a distance of `stride`, `b` has `rows` rows of `len` elements, `c` points to `len`
-/// elements that nobody else uses.
-unsafe fn combine<T: Element>(a: *const T, stride: usize, rows: usize, b: Rows<T>, len: usize, c: *mut T) {
+/// `a` points to `rows` elements at a distance of `stride`, `b` has `rows` rows of `len` elements, `start` and `c` point to `len`
+/// elements. Those of `c` nobody else uses; `start` may be `c`, or null for zeros.
+unsafe fn combine<T: Element>(
+    a: *const T,
+    stride: usize,
+    rows: usize,
+    b: Rows<T>,
+    len: usize,
+    start: *const T,
+    c: *mut T,
+) {
     // SAFETY: the blocks are those of `b` and `c`.
-    let done = unsafe { blocks::combine(a, stride, rows, b, len, c) };
+    let done = unsafe { blocks::combine(a, stride, rows, b, len, start, c) };
     for j in done..len {
         // SAFETY: the caller's.
         unsafe {
-            let mut sum = *c.add(j);
+            let mut sum = if start.is_null() { T::zero() } else { *start.add(j) };
             for p in 0..rows {
                 sum += *a.add(p * stride) * *b.at(p, j);
             }
@@ -167,7 +308,7 @@ unsafe fn spread<T: Element>(a: *const T, stride: usize, b: *const T, len: usize
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod blocks {
     use super::Rows;
-    use crate::simd::Element;
+    use crate::simd::{Element, LANES};
     use core::arch::asm;
 
     const COLUMNS: usize = 16;
@@ -186,37 +327,92 @@ mod blocks {
         len: usize,
         b: Rows<T>,
         rows: usize,
+        mut start: *const T,
         c: *mut T,
+        relu: bool,
     ) -> usize {
         let columns = columns::<T>(len, rows);
         for p in (0..columns).step_by(COLUMNS) {
-            // SAFETY: reads 16 elements of `a` and of each row of `b`, reads and writes `rows` elements of `c`, all `f32`.
+            let relu = relu && p + COLUMNS == len;
+            // SAFETY: reads 16 elements of `a` and of each row of `b`, reads `rows` elements of `start` and writes as many of `c`,
+            // all `f32`.
             unsafe {
                 asm!(
                     "vldmia {a}, {{s0-s15}}",
-                    "2: vldmia {b}!, {{s16-s23}}",
-                    "vldr s24, [{c}]",
+                    "vmov s28, {zero}",
+                    // Four rows at a time, and the rest one by one.
+                    "subs {rows}, #4",
+                    "blo 4f",
+                    "2: vldmia {start}!, {{s24-s27}}",
+                    "vldmia {b}!, {{s16-s23}}",
                     "vmla.f32 s24, s0, s16; vmla.f32 s24, s1, s17; vmla.f32 s24, s2, s18; vmla.f32 s24, s3, s19",
                     "vmla.f32 s24, s4, s20; vmla.f32 s24, s5, s21; vmla.f32 s24, s6, s22; vmla.f32 s24, s7, s23",
                     "vldmia {b}, {{s16-s23}}",
                     "vmla.f32 s24, s8, s16; vmla.f32 s24, s9, s17; vmla.f32 s24, s10, s18; vmla.f32 s24, s11, s19",
                     "vmla.f32 s24, s12, s20; vmla.f32 s24, s13, s21; vmla.f32 s24, s14, s22; vmla.f32 s24, s15, s23",
-                    "vstmia {c}!, {{s24}}",
                     "add {b}, {skip}",
-                    "subs {rows}, {rows}, #1",
-                    "bne 2b",
+                    "vldmia {b}!, {{s16-s23}}",
+                    "vmla.f32 s25, s0, s16; vmla.f32 s25, s1, s17; vmla.f32 s25, s2, s18; vmla.f32 s25, s3, s19",
+                    "vmla.f32 s25, s4, s20; vmla.f32 s25, s5, s21; vmla.f32 s25, s6, s22; vmla.f32 s25, s7, s23",
+                    "vldmia {b}, {{s16-s23}}",
+                    "vmla.f32 s25, s8, s16; vmla.f32 s25, s9, s17; vmla.f32 s25, s10, s18; vmla.f32 s25, s11, s19",
+                    "vmla.f32 s25, s12, s20; vmla.f32 s25, s13, s21; vmla.f32 s25, s14, s22; vmla.f32 s25, s15, s23",
+                    "add {b}, {skip}",
+                    "vldmia {b}!, {{s16-s23}}",
+                    "vmla.f32 s26, s0, s16; vmla.f32 s26, s1, s17; vmla.f32 s26, s2, s18; vmla.f32 s26, s3, s19",
+                    "vmla.f32 s26, s4, s20; vmla.f32 s26, s5, s21; vmla.f32 s26, s6, s22; vmla.f32 s26, s7, s23",
+                    "vldmia {b}, {{s16-s23}}",
+                    "vmla.f32 s26, s8, s16; vmla.f32 s26, s9, s17; vmla.f32 s26, s10, s18; vmla.f32 s26, s11, s19",
+                    "vmla.f32 s26, s12, s20; vmla.f32 s26, s13, s21; vmla.f32 s26, s14, s22; vmla.f32 s26, s15, s23",
+                    "add {b}, {skip}",
+                    "vldmia {b}!, {{s16-s23}}",
+                    "vmla.f32 s27, s0, s16; vmla.f32 s27, s1, s17; vmla.f32 s27, s2, s18; vmla.f32 s27, s3, s19",
+                    "vmla.f32 s27, s4, s20; vmla.f32 s27, s5, s21; vmla.f32 s27, s6, s22; vmla.f32 s27, s7, s23",
+                    "vldmia {b}, {{s16-s23}}",
+                    "vmla.f32 s27, s8, s16; vmla.f32 s27, s9, s17; vmla.f32 s27, s10, s18; vmla.f32 s27, s11, s19",
+                    "vmla.f32 s27, s12, s20; vmla.f32 s27, s13, s21; vmla.f32 s27, s14, s22; vmla.f32 s27, s15, s23",
+                    "add {b}, {skip}",
+                    "cbz r3, 3f",
+                    "vcmp.f32 s24, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s24, s28",
+                    "vcmp.f32 s25, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s25, s28",
+                    "vcmp.f32 s26, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s26, s28",
+                    "vcmp.f32 s27, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s27, s28",
+                    "3: vstmia {c}!, {{s24-s27}}",
+                    "subs {rows}, #4",
+                    "bhs 2b",
+                    "4: adds {rows}, #4",
+                    "beq 7f",
+                    "5: vldmia {start}!, {{s24}}",
+                    "vldmia {b}!, {{s16-s23}}",
+                    "vmla.f32 s24, s0, s16; vmla.f32 s24, s1, s17; vmla.f32 s24, s2, s18; vmla.f32 s24, s3, s19",
+                    "vmla.f32 s24, s4, s20; vmla.f32 s24, s5, s21; vmla.f32 s24, s6, s22; vmla.f32 s24, s7, s23",
+                    "vldmia {b}, {{s16-s23}}",
+                    "vmla.f32 s24, s8, s16; vmla.f32 s24, s9, s17; vmla.f32 s24, s10, s18; vmla.f32 s24, s11, s19",
+                    "vmla.f32 s24, s12, s20; vmla.f32 s24, s13, s21; vmla.f32 s24, s14, s22; vmla.f32 s24, s15, s23",
+                    "add {b}, {skip}",
+                    "cbz r3, 6f",
+                    "vcmp.f32 s24, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s24, s28",
+                    "6: vstmia {c}!, {{s24}}",
+                    "subs {rows}, #1",
+                    "bne 5b",
+                    "7:",
                     a = in(reg) a.add(p),
                     b = inout(reg) b.at(0, p) => _,
+                    start = inout(reg) start => _,
                     c = inout(reg) c => _,
                     skip = in(reg) (b.stride - COLUMNS / 2) * BYTES,
                     rows = inout(reg) rows => _,
+                    in("r3") u32::from(relu),
+                    zero = in(reg) 0,
                     out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
                     out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
                     out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
-                    out("s20") _, out("s21") _, out("s22") _, out("s23") _, out("s24") _,
+                    out("s20") _, out("s21") _, out("s22") _, out("s23") _, out("s24") _, out("s25") _,
+                    out("s26") _, out("s27") _, out("s28") _,
                     options(nostack),
                 );
             }
+            start = c;
         }
         columns
     }
@@ -230,14 +426,17 @@ mod blocks {
         rows: usize,
         b: Rows<T>,
         len: usize,
+        start: *const T,
         c: *mut T,
     ) -> usize {
+        /// What sums start from.
+        static ZEROS: [f32; COLUMNS] = [0.0; COLUMNS];
         let columns = columns::<T>(len, rows);
         for j in (0..columns).step_by(COLUMNS) {
-            // SAFETY: reads `rows` elements of `a` and 16 of each row of `b`, reads and writes 16 of `c`, all `f32`.
+            // SAFETY: reads `rows` elements of `a`, 16 of each row of `b` and of `start`, writes 16 of `c`, all `f32`.
             unsafe {
                 asm!(
-                    "vldmia {c}, {{s16-s31}}",
+                    "vldmia {start}, {{s16-s31}}",
                     "2: vldr s8, [{a}]",
                     "vldmia {b}!, {{s0-s7}}",
                     "vmla.f32 s16, s8, s0; vmla.f32 s17, s8, s1; vmla.f32 s18, s8, s2; vmla.f32 s19, s8, s3",
@@ -254,6 +453,7 @@ mod blocks {
                     stride = in(reg) stride * BYTES,
                     b = inout(reg) b.at(0, j) => _,
                     skip = in(reg) (b.stride - COLUMNS / 2) * BYTES,
+                    start = in(reg) if start.is_null() { ZEROS.as_ptr().cast() } else { start.add(j) },
                     c = in(reg) c.add(j),
                     rows = inout(reg) rows => _,
                     out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
@@ -313,6 +513,149 @@ mod blocks {
         }
         columns
     }
+
+    /// weight[i, j] += step[i] · x[j] and bias[i] += step[i], but where on[i] is 0.
+    ///
+    /// # Safety
+    /// `on` and `bias` point to as many elements as `step` has, and `weight` has as many rows, as long as `x`; nobody else uses
+    /// `bias` and `weight`.
+    #[inline(never)]
+    pub(super) unsafe fn update<T: Element>(
+        step: &[T],
+        on: *const T,
+        x: &[T],
+        weight: Rows<T>,
+        bias: *mut T,
+    ) -> usize {
+        let columns = columns::<T>(x.len(), step.len());
+        for j in (0..columns).step_by(COLUMNS) {
+            // SAFETY: reads all of `step` and `on` and 16 elements of `x`, reads and writes 16 of each row of `weight` and all of
+            // `bias`, all `f32`.
+            unsafe {
+                asm!(
+                    "vldmia {x}, {{s0-s15}}",
+                    "2: ldr {bits}, [{on}], #4",
+                    "vldmia {step}!, {{s24}}",
+                    // All bits but the sign.
+                    "lsls {bits}, {bits}, #1",
+                    "beq 4f",
+                    "vldmia {weight}, {{s16-s23}}",
+                    "vmla.f32 s16, s24, s0; vmla.f32 s17, s24, s1; vmla.f32 s18, s24, s2; vmla.f32 s19, s24, s3",
+                    "vmla.f32 s20, s24, s4; vmla.f32 s21, s24, s5; vmla.f32 s22, s24, s6; vmla.f32 s23, s24, s7",
+                    "vstmia {weight}!, {{s16-s23}}",
+                    "vldmia {weight}, {{s16-s23}}",
+                    "vmla.f32 s16, s24, s8; vmla.f32 s17, s24, s9; vmla.f32 s18, s24, s10; vmla.f32 s19, s24, s11",
+                    "vmla.f32 s20, s24, s12; vmla.f32 s21, s24, s13; vmla.f32 s22, s24, s14; vmla.f32 s23, s24, s15",
+                    "vstmia {weight}, {{s16-s23}}",
+                    "add {weight}, {skip}",
+                    "cbz r3, 3f",
+                    "vldr s16, [{bias}]",
+                    "vadd.f32 s16, s16, s24",
+                    "vstmia {bias}!, {{s16}}",
+                    "3: subs {rows}, #1",
+                    "bne 2b",
+                    "b 5f",
+                    "4: add {bias}, #4",
+                    "add {weight}, {skip}",
+                    "add {weight}, #32",
+                    "subs {rows}, #1",
+                    "bne 2b",
+                    "5:",
+                    x = in(reg) x.as_ptr().add(j),
+                    on = inout(reg) on => _,
+                    step = inout(reg) step.as_ptr() => _,
+                    weight = inout(reg) weight.at(0, j) => _,
+                    skip = in(reg) (weight.stride - COLUMNS / 2) * BYTES,
+                    bias = inout(reg) bias => _,
+                    // Whether it is the first block.
+                    in("r3") u32::from(j == 0),
+                    rows = inout(reg) step.len() => _,
+                    bits = out(reg) _,
+                    out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                    out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                    out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                    out("s20") _, out("s21") _, out("s22") _, out("s23") _, out("s24") _,
+                    options(nostack),
+                );
+            }
+        }
+        columns
+    }
+
+    /// As `super::add_products`; says whether it is done.
+    ///
+    /// # Safety
+    /// `a` and `b` point to as many groups.
+    #[inline(never)]
+    pub(super) unsafe fn add_products<T: Element>(
+        a: *const T,
+        b: *const T,
+        count: usize,
+        step: usize,
+        lanes: &mut [T; LANES],
+    ) -> bool {
+        if size_of::<T>() != BYTES || count == 0 {
+            return count == 0;
+        }
+        // A Cortex-M with vectors (MVE) has them in pairs of registers, and names the four lanes of each.
+        #[cfg(target_feature = "neon")]
+        // SAFETY: reads `count` groups of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
+        unsafe {
+            asm!(
+                "vldmia {lanes}, {{s0-s7}}",
+                "2: vldrw.u32 q2, [{a}], #16",
+                "vldrw.u32 q3, [{b}], #16",
+                "vldrw.u32 q4, [{a}], #16",
+                "vldrw.u32 q5, [{b}], #16",
+                "vmul.f32 q2, q2, q3",
+                "vmul.f32 q4, q4, q5",
+                "vadd.f32 q0, q0, q2",
+                "vadd.f32 q1, q1, q4",
+                "add {a}, {skip}",
+                "add {b}, {skip}",
+                "subs {count}, #1",
+                "bne 2b",
+                "vstmia {lanes}, {{s0-s7}}",
+                a = inout(reg) a => _,
+                b = inout(reg) b => _,
+                lanes = in(reg) lanes.as_mut_ptr(),
+                skip = in(reg) (step - 1) * LANES * BYTES,
+                count = inout(reg) count => _,
+                out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                out("s20") _, out("s21") _, out("s22") _, out("s23") _,
+                options(nostack),
+            );
+        }
+        #[cfg(not(target_feature = "neon"))]
+        // SAFETY: reads `count` groups of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
+        unsafe {
+            asm!(
+                "vldmia {lanes}, {{s0-s7}}",
+                "2: vldmia {a}!, {{s8-s15}}",
+                "vldmia {b}!, {{s16-s23}}",
+                "vmla.f32 s0, s8, s16; vmla.f32 s1, s9, s17; vmla.f32 s2, s10, s18; vmla.f32 s3, s11, s19",
+                "vmla.f32 s4, s12, s20; vmla.f32 s5, s13, s21; vmla.f32 s6, s14, s22; vmla.f32 s7, s15, s23",
+                "add {a}, {skip}",
+                "add {b}, {skip}",
+                "subs {count}, #1",
+                "bne 2b",
+                "vstmia {lanes}, {{s0-s7}}",
+                a = inout(reg) a => _,
+                b = inout(reg) b => _,
+                lanes = in(reg) lanes.as_mut_ptr(),
+                skip = in(reg) (step - 1) * LANES * BYTES,
+                count = inout(reg) count => _,
+                out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                out("s20") _, out("s21") _, out("s22") _, out("s23") _,
+                options(nostack),
+            );
+        }
+        true
+    }
 }
 
 /// Everywhere else the compiler's loops do everything.
@@ -322,7 +665,15 @@ mod blocks {
 
     /// # Safety
     /// Nothing is asked for.
-    pub(super) unsafe fn dots<T>(_: *const T, _: usize, _: Rows<T>, _: usize, _: *mut T) -> usize {
+    pub(super) unsafe fn dots<T>(
+        _: *const T,
+        _: usize,
+        _: Rows<T>,
+        _: usize,
+        _: *const T,
+        _: *mut T,
+        _: bool,
+    ) -> usize {
         0
     }
 
@@ -334,6 +685,7 @@ mod blocks {
         _: usize,
         _: Rows<T>,
         _: usize,
+        _: *const T,
         _: *mut T,
     ) -> usize {
         0
@@ -350,5 +702,23 @@ mod blocks {
         _: usize,
     ) -> usize {
         0
+    }
+
+    /// # Safety
+    /// Nothing is asked for.
+    pub(super) unsafe fn update<T>(_: &[T], _: *const T, _: &[T], _: Rows<T>, _: *mut T) -> usize {
+        0
+    }
+
+    /// # Safety
+    /// Nothing is asked for.
+    pub(super) unsafe fn add_products<T>(
+        _: *const T,
+        _: *const T,
+        _: usize,
+        _: usize,
+        _: &mut [T; super::LANES],
+    ) -> bool {
+        false
     }
 }

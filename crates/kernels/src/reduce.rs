@@ -1,12 +1,11 @@
 //! Sums, means, extremes and products along one axis, in an order that the shape alone fixes.
 
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
-use crate::require;
 use crate::rows::{SHORT, fold, load_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::streams::in_streams;
+use crate::{plain, require};
 use bantam_core::Context;
-use core::array::from_fn;
 
 /// What a reduction computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -271,41 +270,30 @@ impl<T: Element> SimdOp for Row<'_, T> {
 }
 
 /// Vectors that a row is joined in, so that an addition need not wait for the one before it.
-const SUMS: usize = 4;
+pub(crate) const SUMS: usize = 4;
 
 /// Elements from which on a row is joined in [`SUMS`] vectors.
-const MANY: usize = 128;
+pub(crate) const MANY: usize = 128;
 
 /// How many elements of a row are joined in [`SUMS`] vectors: those before the rest, which is joined in one.
-fn joined_in_four(len: usize) -> usize {
+pub(crate) fn joined_in_four(len: usize) -> usize {
     if len < MANY { 0 } else { len - len % (SUMS * LANES) }
 }
 
 /// The four vectors as one.
 #[inline(always)]
-fn one_of_four<V: Copy>([a, b, c, d]: [V; SUMS], join: impl Fn(V, V) -> V) -> V {
+pub(crate) fn one_of_four<V: Copy>([a, b, c, d]: [V; SUMS], join: impl Fn(V, V) -> V) -> V {
     join(join(a, b), join(c, d))
 }
 
 /// Joins the elements of a row on the calling thread, in the order that [`reduce`] names.
 #[inline(always)]
 pub(crate) fn fold_row<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: J) -> T {
+    if simd.single().is_some() {
+        return plain::fold_row(x, join.start(), &|a, b| join.join_one(a, b));
+    }
     let many = joined_in_four(x.len());
     let mut four = [T::Vector::splat(simd, join.start()); SUMS];
-    if simd.single().is_some() {
-        let mut lanes = [[join.start(); LANES]; SUMS];
-        for range in in_streams(many, 1) {
-            for (i, x) in x[range].iter().enumerate() {
-                let lane = &mut lanes[i / LANES % SUMS][i % LANES];
-                *lane = join.join_one(*lane, *x);
-            }
-        }
-        let mut lanes = one_of_four(lanes, |a, b| from_fn(|i| join.join_one(a[i], b[i])));
-        for (i, x) in x[many..].iter().enumerate() {
-            lanes[i % LANES] = join.join_one(lanes[i % LANES], *x);
-        }
-        return T::Vector::load(simd, &lanes).tree(|a, b| join.join_one(a, b));
-    }
     for range in in_streams(many, 1) {
         for x in x[range].as_chunks::<LANES>().0.as_chunks::<SUMS>().0 {
             for i in 0..SUMS {
@@ -403,7 +391,8 @@ pub fn argmax<T: Element>(cx: &Context<'_>, outer: usize, n: usize, inner: usize
 pub fn dot<T: Element>(cx: &Context<'_>, a: &[T], b: &[T]) -> T {
     require(a.len() == b.len());
     pieces(cx, a.len(), Reduce::Sum, |start, len| {
-        T::run(cx, Dot { a: &a[start..start + len], b: &b[start..start + len] })
+        let (a, b) = (&a[start..start + len], &b[start..start + len]);
+        if is_plain(cx) { plain::dot(a, b) } else { T::run(cx, Dot { a, b }) }
     })
 }
 

@@ -1,9 +1,10 @@
 //! Softmax, log-softmax and cross-entropy over the rows of a matrix, with their gradients.
 
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
-use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_one, map_slice_in_place, zip_slices};
+use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_slice_in_place, zip_slices};
 use crate::parallel::{GRAIN, for_each_chunk};
-use crate::reduce::{Join, Max, Sum, fold_row};
+use crate::plain::tree;
+use crate::reduce::{Join, MANY, Max, Sum, fold_row};
 use crate::require;
 use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
@@ -100,7 +101,16 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
         };
         let needs_logarithm = matches!(goal, Goal::Logarithm | Goal::CrossEntropy { loss: true, .. });
         let stride = if y.is_empty() { 0 } else { columns };
-        if (1..=SHORT).contains(&columns) && simd.single().is_none() {
+        if let Some(single) = simd.single() {
+            for row in 0..rows {
+                let y = &mut y[row * stride..][..stride];
+                let x = x.map(|x| &x[row * columns..][..columns]);
+                let (max, logarithm) = one_row(single, x, y, &goal, needs_logarithm);
+                finish(row, y, max, logarithm);
+            }
+            return total;
+        }
+        if (1..=SHORT).contains(&columns) {
             let zero = T::Vector::splat(simd, T::zero());
             let (mut block, mut exponentials) = ([zero; SHORT], [zero; SHORT]);
             for first in (0..rows).step_by(LANES) {
@@ -171,6 +181,48 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
     }
 }
 
+/// A row, one element at a time: its greatest element, and the logarithm of its sum if that is needed. A loop over each lane of a
+/// vector of one would be left standing by a compiler that saves space.
+#[inline(always)]
+fn one_row<T: Element, S: Simd>(
+    single: S,
+    x: Option<&[T]>,
+    y: &mut [T],
+    goal: &Goal<'_, T>,
+    needs_logarithm: bool,
+) -> (T, T) {
+    let exp = |x| T::exp_lanes(single, T::Vector::splat(single, x)).first();
+    let max = x.unwrap_or(y).iter().fold(T::neg_infinity(), |max, x| Join::<T>::join_one(Max, max, *x));
+    let keeps = !matches!(goal, Goal::Logarithm);
+    let mut lanes = [T::zero(); LANES];
+    for i in 0..x.map_or(y.len(), <[T]>::len) {
+        let e = exp(x.map_or_else(|| y[i], |x| x[i]) - max);
+        lanes[i % LANES] += e;
+        if let (true, Some(y)) = (keeps, y.get_mut(i)) {
+            *y = e;
+        }
+    }
+    // What is kept is added like any other row.
+    let sum = if keeps && y.len() >= MANY { fold_row(single, y, Sum) } else { tree(lanes) };
+    let logarithm = if needs_logarithm { ln(single, sum) } else { T::zero() };
+    match goal {
+        Goal::Logarithm => {
+            let shift = -(max + logarithm);
+            (0..y.len()).for_each(|i| y[i] = x.map_or_else(|| y[i], |x| x[i]) + shift);
+        }
+        Goal::Softmax => {
+            let share = T::one() / sum;
+            y.iter_mut().for_each(|y| *y *= share);
+        }
+        Goal::CrossEntropy { scale: Some(scale), .. } => {
+            let share = *scale / sum;
+            y.iter_mut().for_each(|y| *y *= share);
+        }
+        Goal::CrossEntropy { scale: None, .. } => {}
+    }
+    (max, logarithm)
+}
+
 /// y = f(x), or f(y) where there is no x. One loop for both, as [`map_line`] wants it.
 #[inline(always)]
 fn map_row<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: Option<&[T]>, y: &mut [T]) {
@@ -213,13 +265,6 @@ impl<T: Element> MapFn<T> for ExpOfDifference<T> {
 /// Σ e^(x − max).
 #[inline(always)]
 fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) -> T {
-    if let Some(single) = simd.single() {
-        let mut lanes = [T::zero(); LANES];
-        for (i, x) in row.iter().enumerate() {
-            lanes[i % LANES] += map_one(single, f, *x);
-        }
-        return T::Vector::load(simd, &lanes).tree(|a, b| a + b);
-    }
     let (chunks, tail) = row.as_chunks::<LANES>();
     let mut sum = T::Vector::splat(simd, T::zero());
     for x in chunks {
@@ -233,10 +278,7 @@ fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) ->
 
 #[inline(always)]
 fn ln<T: Element, S: Simd>(simd: S, x: T) -> T {
-    match simd.single() {
-        Some(single) => T::ln_lanes(single, T::Vector::splat(single, x)).first(),
-        None => T::ln_lanes(simd, T::Vector::splat(simd, x)).first(),
-    }
+    T::ln_lanes(simd, T::Vector::splat(simd, x)).first()
 }
 
 /// The gradient through [`softmax`] from its output `y` and `dy`: y · (dy − Σ y·dy), row by row.

@@ -2,8 +2,8 @@
 
 use crate::elementwise::Span;
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
-use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch};
+use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch, is_plain};
+use crate::{plain, require};
 use bantam_core::{Context, MAX_RANK};
 use core::ops::Range;
 
@@ -23,6 +23,10 @@ pub fn copy<T: Element>(cx: &Context<'_>, x: &[T], out: &mut [T]) {
 
 /// y += alpha · x, rounded twice at every level.
 pub fn axpy<T: Element>(cx: &Context<'_>, alpha: T, x: &[T], y: &mut [T]) {
+    if is_plain(cx) {
+        require(x.len() == y.len());
+        return plain::axpy(alpha, x, y);
+    }
     Span::Separate(x, y).for_each_chunk(cx, GRAIN, |_, span| {
         dispatch(cx, || {
             if let Span::Separate(x, y) = span {

@@ -62,6 +62,8 @@ impl ScaleByAdam {
         check_positive("epsilon", self.epsilon)
     }
 
+    // On a board into its caller, where settings may be known and leave one of four.
+    #[cfg_attr(target_os = "none", inline(always))]
     pub(crate) fn go<T: Element>(&self, cx: &UpdateContext<'_>, job: impl Job<T>, state: &mut [T]) {
         let moments = self.at(cx.step);
         match self.precision {

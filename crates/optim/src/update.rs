@@ -205,13 +205,20 @@ impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize, const SUMS: b
         let Walk { slices, state, step } = self;
         if let (false, Some(single)) = (SUMS, simd.single()) {
             for at in 0..slices[0].len() {
-                let values = from_fn(|i| T::Vector::splat(single, slices[i][at]));
-                let kept = from_fn(|i| T::Vector::splat(single, state[i][at]));
+                let number = |x: T| T::Vector::splat(single, x);
+                let values = few(number(T::zero()), |i| number(slices[i][at]));
+                let kept = few(number(T::zero()), |i| number(state[i][at]));
                 let (values, kept) = step.next(single, values, kept);
                 slices[0][at] = values[0].first();
-                for i in 0..K {
-                    state[i][at] = kept[i].first();
-                }
+                let mut keep = |i: usize| {
+                    if i < K {
+                        state[i][at] = kept[i].first();
+                    }
+                };
+                keep(0);
+                keep(1);
+                keep(2);
+                (3..K).for_each(keep);
             }
             return [0.0; M];
         }
@@ -257,6 +264,20 @@ impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize, const SUMS: b
             }
         }
         sums.map(|sum| sum.tree(|a, b| a + b))
+    }
+}
+
+/// `f(0)`, `f(1)` and so on. Up to three without a loop: a compiler that saves space unrolls none, and on a board the shell of one is
+/// more than what is in it.
+#[inline(always)]
+fn few<X: Copy, const N: usize>(filling: X, f: impl Fn(usize) -> X) -> [X; N] {
+    let at = |i: usize| if i < N { f(i) } else { filling };
+    if N > 3 {
+        return from_fn(f);
+    }
+    match [at(0), at(1), at(2)].first_chunk::<N>() {
+        Some(few) => *few,
+        None => from_fn(f),
     }
 }
 

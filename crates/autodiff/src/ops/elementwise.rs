@@ -12,7 +12,7 @@ use crate::{Gradient, NodeRef, Var};
 #[cfg(feature = "alloc")]
 use alloc::{format, string::String, vec, vec::Vec};
 use bantam_core::{MAX_RANK, Shape, broadcast_shapes};
-use bantam_kernels::{Activation, MapFn, ZipFn, ZipLines, map, zip_by};
+use bantam_kernels::{Activation, MapFn, ZipFn, ZipLines, map, zip_alike, zip_by};
 use core::fmt::Debug;
 
 /// A function of one number and its derivative.
@@ -113,6 +113,13 @@ fn eval_zip<T: Element>(f: &dyn ZipLines<T>, cx: &StepContext<'_>, io: Io<'_, T>
     zip_by(&cx.kernels, f, out.dims(), a, b, io.output.real());
 }
 
+/// What [`Zip`] evaluates where both operands have the shape of the output: for plans in flash, which then hold nothing of
+/// broadcasting.
+pub fn eval_alike<T: Element>(f: impl ZipFn<T>, cx: &StepContext<'_>, io: Io<'_, T>) {
+    let (a, b) = (io.arg(0, &[]), io.arg(1, &[]));
+    zip_alike(&cx.kernels, &f, a, b, io.output.real());
+}
+
 /// Sums the flows over the axes along which their operands were repeated.
 #[cfg(feature = "alloc")]
 fn sum_broadcasts<'g, T: Element>(
@@ -160,6 +167,15 @@ impl<T: Element, F: ZipElementwise<T>> Op<T> for Zip<F> {
     #[cfg(feature = "alloc")]
     fn to_rust(&self) -> Option<String> {
         expression("Zip", core::any::type_name::<F>(), &self.0)
+    }
+
+    #[cfg(feature = "alloc")]
+    fn call_to_rust(&self, inputs: &[ValueType]) -> Option<String> {
+        let op = Op::<T>::to_rust(self)?;
+        Some(match inputs {
+            [a, b] if a.shape == b.shape => format!("ops::eval_alike(functions::{:?}, cx, io)", self.0),
+            _ => format!("Op::<{}>::eval(&{op}, cx, io)", T::NAME),
+        })
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {

@@ -38,6 +38,21 @@ impl MatMul {
     }
 }
 
+/// What [`MatMul`] evaluates where both operands have two axes, or for a part of such a product: for plans in flash, which then hold
+/// nothing of batches.
+pub fn eval_matrices<T: Element>(op: MatMul, cx: &StepContext<'_>, io: Io<'_, T>) {
+    let mut product = op.gemm(io.inputs.value(0).shape, io.inputs.value(1).shape);
+    let (mut a, mut b) = (io.inputs.real(0), io.inputs.real(1));
+    let c = io.output.real();
+    if let Some(first) = io.first {
+        let (row, column) = (first / product.n.max(1), first % product.n.max(1));
+        (a, b) = (&a[row * product.a_strides[0]..], &b[column * product.b_strides[1]..]);
+        product.n = product.n.min(c.len()).max(1);
+        product.m = c.len() / product.n;
+    }
+    gemm(&cx.kernels, &product, a, b, None, Activation::Identity, c, io.accumulate, io.scratch);
+}
+
 impl<T: Element> Op<T> for MatMul {
     fn name(&self) -> &'static str {
         "matmul"
@@ -78,17 +93,21 @@ impl<T: Element> Op<T> for MatMul {
         Some(format!("ops::{self:?}"))
     }
 
+    #[cfg(feature = "alloc")]
+    fn call_to_rust(&self, inputs: &[ValueType]) -> Option<String> {
+        Some(if inputs.iter().all(|input| input.shape.rank() == 2) {
+            format!("ops::eval_matrices(ops::{self:?}, cx, io)")
+        } else {
+            format!("Op::<{}>::eval(&ops::{self:?}, cx, io)", T::NAME)
+        })
+    }
+
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         let (a_shape, b_shape) = (io.inputs.value(0).shape, io.inputs.value(1).shape);
         let spec = self.gemm(a_shape, b_shape);
         let (a, b) = (io.inputs.real(0), io.inputs.real(1));
-        if let Some(first) = io.first {
-            let (row, column) = (first / spec.n.max(1), first % spec.n.max(1));
-            let c = io.output.real();
-            let (a, b) = (&a[row * spec.a_strides[0]..], &b[column * spec.b_strides[1]..]);
-            let n = spec.n.min(c.len()).max(1);
-            let part = Gemm { m: c.len() / n, n, ..spec };
-            return gemm(&cx.kernels, &part, a, b, None, Activation::Identity, c, false, &mut []);
+        if io.first.is_some() {
+            return eval_matrices(*self, cx, io);
         }
         let outer = batches(io.value.shape);
         let strides =

@@ -90,50 +90,23 @@ impl<T: Element> Op<T> for Reduction {
         let shape = io.inputs.value(0).shape;
         let x = io.inputs.real(0);
         let out = io.output.real();
-        let count = self.stretches(shape).count();
+        let mut left = self.stretches(shape).count();
+        if left == 0 {
+            for (y, &x) in out.iter_mut().zip(x) {
+                *y = if io.accumulate { *y + x } else { x };
+            }
+        }
         // Means of means are means: the stretches are of equal length.
-        match count {
-            0 => {
-                for (y, &x) in out.iter_mut().zip(x) {
-                    *y = if io.accumulate { *y + x } else { x };
-                }
-            }
-            1 => {
-                let (outer, n, inner) = self.stretches(shape).next().unwrap_or((1, 1, 1));
-                reduce(&cx.kernels, self.kind, outer, n, inner, x, out, io.accumulate);
-            }
-            _ => {
-                let first = self.stretches(shape).next().map_or(0, |(outer, _, inner)| outer * inner);
-                let (mut from, mut to) = io.scratch.split_at_mut(first);
-                for (at, (outer, n, inner)) in self.stretches(shape).enumerate() {
-                    if at == 0 {
-                        reduce(&cx.kernels, self.kind, outer, n, inner, x, &mut from[..outer * inner], false);
-                    } else if at + 1 == count {
-                        reduce(
-                            &cx.kernels,
-                            self.kind,
-                            outer,
-                            n,
-                            inner,
-                            &from[..outer * n * inner],
-                            out,
-                            io.accumulate,
-                        );
-                    } else {
-                        reduce(
-                            &cx.kernels,
-                            self.kind,
-                            outer,
-                            n,
-                            inner,
-                            &from[..outer * n * inner],
-                            &mut to[..outer * inner],
-                            false,
-                        );
-                        (from, to) = (to, from);
-                    }
-                }
-            }
+        let first = self.stretches(shape).next().map_or(0, |(outer, _, inner)| outer * inner);
+        let (mut to, mut from) = io.scratch.split_at_mut(if left > 1 { first } else { 0 });
+        let mut source = x;
+        for (outer, n, inner) in self.stretches(shape) {
+            left -= 1;
+            let target = if left == 0 { &mut *out } else { &mut to[..outer * inner] };
+            // One call: a board has no room for one of each kind.
+            reduce(&cx.kernels, self.kind, outer, n, inner, source, target, left == 0 && io.accumulate);
+            (from, to) = (to, from);
+            source = &from[..if left == 0 { 0 } else { outer * inner }];
         }
     }
 
@@ -231,7 +204,11 @@ impl<'g, T: Element> Var<'g, T> {
             return self;
         }
         let missing = own.rank().saturating_sub(shape.rank());
-        let broadcast = |axis: usize| axis < missing || (shape[axis - missing] == 1 && own[axis] != 1);
+        // Of a single element, a sum is itself: a batch of one needs no code for sums.
+        let broadcast = |axis: usize| own[axis] != 1 && (axis < missing || shape[axis - missing] == 1);
+        if !(0..own.rank()).any(broadcast) {
+            return self.reshape(shape);
+        }
         self.sum_keep(Axes::filter(own.rank(), broadcast)).reshape(shape)
     }
 }

@@ -17,112 +17,112 @@ steps: &[
     // conv2d conv1
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvForward { options: ops::Conv2dOptions { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 }, activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 56120, value: ValueType::real(Shape::of([8, 1, 8, 8])) }, Slot { offset: 0, value: ValueType::real(Shape::of([8, 1, 3, 3])) }, Slot { offset: 288, value: ValueType::real(Shape::of([8])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }, scratch: Slot { offset: 39160, value: ValueType::real(Shape::of([244])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }, scratch: &Slot { offset: 39160, value: ValueType::real(Shape::of([244])) }, accumulate: false },
     // max_pool2d_argmax
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolArgmax(ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true }), cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }],
-        output: Slot { offset: 58168, value: ValueType::byte(Shape::of([8, 8, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 58168, value: ValueType::byte(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolSelect { image: Shape::of([8, 8, 8, 8]), options: ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true } }, cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }, Slot { offset: 58168, value: ValueType::byte(Shape::of([8, 8, 4, 4])) }],
-        output: Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Map(functions::Relu), cx, io),
         inputs: &[Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }],
-        output: Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d conv2
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvForward { options: ops::Conv2dOptions { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 }, activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, Slot { offset: 320, value: ValueType::real(Shape::of([16, 8, 3, 3])) }, Slot { offset: 4928, value: ValueType::real(Shape::of([16])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, scratch: Slot { offset: 30968, value: ValueType::real(Shape::of([1440])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, scratch: &Slot { offset: 30968, value: ValueType::real(Shape::of([1440])) }, accumulate: false },
     // max_pool2d_argmax
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolArgmax(ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true }), cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 16, 4, 4])) }],
-        output: Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolSelect { image: Shape::of([8, 16, 4, 4]), options: ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true } }, cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }],
-        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Map(functions::Relu), cx, io),
         inputs: &[Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }],
-        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // dropout
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Dropout { rate: 0.1, stream: 0 }, cx, io),
         inputs: &[Slot { offset: 30968, value: ValueType::real(Shape::of([8, 64])) }],
-        output: Slot { offset: 25336, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 25336, value: ValueType::real(Shape::of([8, 64])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // linear logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 25336, value: ValueType::real(Shape::of([8, 64])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }, Slot { offset: 7552, value: ValueType::real(Shape::of([10])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // cross_entropy
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropy, cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 59192, value: ValueType::index(Shape::of([8])) }],
-        output: Slot { offset: 59224, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 59224, value: ValueType::real(Shape::of([])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // loss_scale
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::LossScale, cx, io),
         inputs: &[],
-        output: Slot { offset: 23096, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 23096, value: ValueType::real(Shape::of([])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // cross_entropy_backward
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropyBackward, cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 59192, value: ValueType::index(Shape::of([8])) }, Slot { offset: 23096, value: ValueType::real(Shape::of([])) }],
-        output: Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }],
-        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 25336, value: ValueType::real(Shape::of([8, 64])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([10, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([10, 64])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 4, gradient: Slot { offset: 22776, value: ValueType::real(Shape::of([10, 64])) } },
     // sum logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
         inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([1, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([1, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 5, gradient: Slot { offset: 22776, value: ValueType::real(Shape::of([10])) } },
     // dropout
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Dropout { rate: 0.1, stream: 0 }, cx, io),
         inputs: &[Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }],
-        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::ReluGrad), cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
         inputs: &[Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }],
-        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d_backward
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolScatter(ops::MaxPoolSelect { image: Shape::of([8, 16, 4, 4]), options: ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true } }), cx, io),
         inputs: &[Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }],
-        output: Slot { offset: 39736, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 39736, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d_backward_input conv2
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvBackwardInput { shape: ConvShape { batch: 8, channels_in: 8, height: 4, width: 4, channels_out: 16, kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 } }, cx, io),
         inputs: &[Slot { offset: 39736, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, Slot { offset: 320, value: ValueType::real(Shape::of([16, 8, 3, 3])) }],
-        output: Slot { offset: 52024, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: Slot { offset: 22776, value: ValueType::real(Shape::of([4240])) }, accumulate: false },
+        output: Slot { offset: 52024, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 22776, value: ValueType::real(Shape::of([4240])) }, accumulate: false },
     // conv2d_backward_weight conv2
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvBackwardWeight { shape: ConvShape { batch: 8, channels_in: 8, height: 4, width: 4, channels_out: 16, kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 } }, cx, io),
         inputs: &[Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, Slot { offset: 39736, value: ValueType::real(Shape::of([8, 16, 4, 4])) }],
-        output: Slot { offset: 29560, value: ValueType::real(Shape::of([16, 8, 3, 3])) }, scratch: Slot { offset: 22776, value: ValueType::real(Shape::of([1696])) }, accumulate: false },
+        output: Slot { offset: 29560, value: ValueType::real(Shape::of([16, 8, 3, 3])) }, scratch: &Slot { offset: 22776, value: ValueType::real(Shape::of([1696])) }, accumulate: false },
     StaticStep::Update { parameter: 2, gradient: Slot { offset: 29560, value: ValueType::real(Shape::of([16, 8, 3, 3])) } },
     // sum conv2
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0, 2, 3]) }, cx, io),
         inputs: &[Slot { offset: 39736, value: ValueType::real(Shape::of([8, 16, 4, 4])) }],
-        output: Slot { offset: 23288, value: ValueType::real(Shape::of([1, 16, 1, 1])) }, scratch: Slot { offset: 22776, value: ValueType::real(Shape::of([128])) }, accumulate: false },
+        output: Slot { offset: 23288, value: ValueType::real(Shape::of([1, 16, 1, 1])) }, scratch: &Slot { offset: 22776, value: ValueType::real(Shape::of([128])) }, accumulate: false },
     StaticStep::Update { parameter: 3, gradient: Slot { offset: 23288, value: ValueType::real(Shape::of([16])) } },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::ReluGrad), cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
         inputs: &[Slot { offset: 52024, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }],
-        output: Slot { offset: 52024, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 52024, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d_backward
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolScatter(ops::MaxPoolSelect { image: Shape::of([8, 8, 8, 8]), options: ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true } }), cx, io),
         inputs: &[Slot { offset: 52024, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, Slot { offset: 58168, value: ValueType::byte(Shape::of([8, 8, 4, 4])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d_backward_weight conv1
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvBackwardWeight { shape: ConvShape { batch: 8, channels_in: 1, height: 8, width: 8, channels_out: 8, kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 } }, cx, io),
         inputs: &[Slot { offset: 56120, value: ValueType::real(Shape::of([8, 1, 8, 8])) }, Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }],
-        output: Slot { offset: 44424, value: ValueType::real(Shape::of([8, 1, 3, 3])) }, scratch: Slot { offset: 39160, value: ValueType::real(Shape::of([1316])) }, accumulate: false },
+        output: Slot { offset: 44424, value: ValueType::real(Shape::of([8, 1, 3, 3])) }, scratch: &Slot { offset: 39160, value: ValueType::real(Shape::of([1316])) }, accumulate: false },
     StaticStep::Update { parameter: 0, gradient: Slot { offset: 44424, value: ValueType::real(Shape::of([8, 1, 3, 3])) } },
     // sum conv1
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0, 2, 3]) }, cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }],
-        output: Slot { offset: 39416, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: Slot { offset: 39160, value: ValueType::real(Shape::of([64])) }, accumulate: false },
+        output: Slot { offset: 39416, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 39160, value: ValueType::real(Shape::of([64])) }, accumulate: false },
     StaticStep::Update { parameter: 1, gradient: Slot { offset: 39416, value: ValueType::real(Shape::of([8])) } },
 ],
 residents: &[
@@ -154,39 +154,39 @@ steps: &[
     // conv2d conv1
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvForward { options: ops::Conv2dOptions { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 }, activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 43256, value: ValueType::real(Shape::of([8, 1, 8, 8])) }, Slot { offset: 0, value: ValueType::real(Shape::of([8, 1, 3, 3])) }, Slot { offset: 288, value: ValueType::real(Shape::of([8])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }, scratch: Slot { offset: 39160, value: ValueType::real(Shape::of([244])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }, scratch: &Slot { offset: 39160, value: ValueType::real(Shape::of([244])) }, accumulate: false },
     // max_pool2d_argmax
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolArgmax(ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true }), cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }],
-        output: Slot { offset: 45304, value: ValueType::byte(Shape::of([8, 8, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 45304, value: ValueType::byte(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolSelect { image: Shape::of([8, 8, 8, 8]), options: ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true } }, cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 8, 8, 8])) }, Slot { offset: 45304, value: ValueType::byte(Shape::of([8, 8, 4, 4])) }],
-        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Map(functions::Relu), cx, io),
         inputs: &[Slot { offset: 39160, value: ValueType::real(Shape::of([8, 8, 4, 4])) }],
-        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d conv2
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvForward { options: ops::Conv2dOptions { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 }, activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 39160, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, Slot { offset: 320, value: ValueType::real(Shape::of([16, 8, 3, 3])) }, Slot { offset: 4928, value: ValueType::real(Shape::of([16])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, scratch: Slot { offset: 30968, value: ValueType::real(Shape::of([1440])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, scratch: &Slot { offset: 30968, value: ValueType::real(Shape::of([1440])) }, accumulate: false },
     // max_pool2d_argmax
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolArgmax(ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true }), cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 16, 4, 4])) }],
-        output: Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MaxPoolSelect { image: Shape::of([8, 16, 4, 4]), options: ops::Pool2dOptions { kernel: [2, 2], stride: [2, 2], padding: [0, 0], count_include_pad: true } }, cx, io),
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 16, 4, 4])) }, Slot { offset: 33016, value: ValueType::byte(Shape::of([8, 16, 2, 2])) }],
-        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Map(functions::Relu), cx, io),
         inputs: &[Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }],
-        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // linear logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 30968, value: ValueType::real(Shape::of([8, 64])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }, Slot { offset: 7552, value: ValueType::real(Shape::of([10])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
 ],
 residents: &[
     // conv1.weight

@@ -17,58 +17,58 @@ steps: &[
     // linear hidden
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Relu }, cx, io),
         inputs: &[Slot { offset: 37112, value: ValueType::real(Shape::of([8, 64])) }, Slot { offset: 0, value: ValueType::real(Shape::of([32, 64])) }, Slot { offset: 8192, value: ValueType::real(Shape::of([32])) }],
-        output: Slot { offset: 30200, value: ValueType::real(Shape::of([8, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 30200, value: ValueType::real(Shape::of([8, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // dropout
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Dropout { rate: 0.1, stream: 0 }, cx, io),
         inputs: &[Slot { offset: 30200, value: ValueType::real(Shape::of([8, 32])) }],
-        output: Slot { offset: 31224, value: ValueType::real(Shape::of([8, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 31224, value: ValueType::real(Shape::of([8, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // linear logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 31224, value: ValueType::real(Shape::of([8, 32])) }, Slot { offset: 8320, value: ValueType::real(Shape::of([10, 32])) }, Slot { offset: 9600, value: ValueType::real(Shape::of([10])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 28920, value: ValueType::real(Shape::of([8, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // cross_entropy
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropy, cx, io),
         inputs: &[Slot { offset: 28920, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 40184, value: ValueType::index(Shape::of([8])) }],
-        output: Slot { offset: 40216, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 40216, value: ValueType::real(Shape::of([])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // loss_scale
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::LossScale, cx, io),
         inputs: &[],
-        output: Slot { offset: 29240, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 29240, value: ValueType::real(Shape::of([])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // cross_entropy_backward
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropyBackward, cx, io),
         inputs: &[Slot { offset: 28920, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 40184, value: ValueType::index(Shape::of([8])) }, Slot { offset: 29240, value: ValueType::real(Shape::of([])) }],
-        output: Slot { offset: 32248, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 32248, value: ValueType::real(Shape::of([8, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 32248, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 8320, value: ValueType::real(Shape::of([10, 32])) }],
-        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 32248, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 31224, value: ValueType::real(Shape::of([8, 32])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([10, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 28920, value: ValueType::real(Shape::of([10, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 2, gradient: Slot { offset: 28920, value: ValueType::real(Shape::of([10, 32])) } },
     // sum logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
         inputs: &[Slot { offset: 32248, value: ValueType::real(Shape::of([8, 10])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([1, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 28920, value: ValueType::real(Shape::of([1, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 3, gradient: Slot { offset: 28920, value: ValueType::real(Shape::of([10])) } },
     // dropout
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Dropout { rate: 0.1, stream: 0 }, cx, io),
         inputs: &[Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }],
-        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::ReluGrad), cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
         inputs: &[Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }, Slot { offset: 30200, value: ValueType::real(Shape::of([8, 32])) }],
-        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul hidden
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }, Slot { offset: 37112, value: ValueType::real(Shape::of([8, 64])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([32, 64])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 28920, value: ValueType::real(Shape::of([32, 64])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 0, gradient: Slot { offset: 28920, value: ValueType::real(Shape::of([32, 64])) } },
     // sum hidden
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
         inputs: &[Slot { offset: 39160, value: ValueType::real(Shape::of([8, 32])) }],
-        output: Slot { offset: 28920, value: ValueType::real(Shape::of([1, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 28920, value: ValueType::real(Shape::of([1, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 1, gradient: Slot { offset: 28920, value: ValueType::real(Shape::of([32])) } },
 ],
 residents: &[
@@ -96,11 +96,11 @@ steps: &[
     // linear hidden
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Relu }, cx, io),
         inputs: &[Slot { offset: 28920, value: ValueType::real(Shape::of([8, 64])) }, Slot { offset: 0, value: ValueType::real(Shape::of([32, 64])) }, Slot { offset: 8192, value: ValueType::real(Shape::of([32])) }],
-        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 30968, value: ValueType::real(Shape::of([8, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // linear logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 30968, value: ValueType::real(Shape::of([8, 32])) }, Slot { offset: 8320, value: ValueType::real(Shape::of([10, 32])) }, Slot { offset: 9600, value: ValueType::real(Shape::of([10])) }],
-        output: Slot { offset: 31992, value: ValueType::real(Shape::of([8, 10])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 31992, value: ValueType::real(Shape::of([8, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
 ],
 residents: &[
     // hidden.weight

@@ -17,91 +17,87 @@ steps: &[
     // conv2d
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvForward { options: ops::Conv2dOptions { stride: [1, 2], padding: [0, 4], dilation: [1, 1], groups: 1 }, activation: Activation::Relu }, cx, io),
         inputs: &[Slot { offset: 21088, value: ValueType::real(Shape::of([1, 1, 1, 64])) }, Slot { offset: 0, value: ValueType::real(Shape::of([8, 1, 1, 9])) }, Slot { offset: 288, value: ValueType::real(Shape::of([8])) }],
-        output: Slot { offset: 18528, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([216])) }, accumulate: false },
+        output: Slot { offset: 18528, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([216])) }, accumulate: false },
     // conv2d
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvForward { options: ops::Conv2dOptions { stride: [1, 2], padding: [0, 4], dilation: [1, 1], groups: 1 }, activation: Activation::Relu }, cx, io),
         inputs: &[Slot { offset: 18528, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, Slot { offset: 320, value: ValueType::real(Shape::of([8, 8, 1, 9])) }, Slot { offset: 2624, value: ValueType::real(Shape::of([8])) }],
-        output: Slot { offset: 16800, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([1472])) }, accumulate: false },
+        output: Slot { offset: 16800, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([1472])) }, accumulate: false },
     // mean
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Mean, axes: ops::Axes::from([2, 3]) }, cx, io),
         inputs: &[Slot { offset: 16800, value: ValueType::real(Shape::of([1, 8, 1, 16])) }],
-        output: Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // linear logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8])) }, Slot { offset: 2656, value: ValueType::real(Shape::of([2, 8])) }, Slot { offset: 2720, value: ValueType::real(Shape::of([2])) }],
-        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // cross_entropy
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropy, cx, io),
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 21344, value: ValueType::index(Shape::of([1])) }],
-        output: Slot { offset: 21352, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 21352, value: ValueType::real(Shape::of([])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // loss_scale
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::LossScale, cx, io),
         inputs: &[],
-        output: Slot { offset: 10952, value: ValueType::real(Shape::of([])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 10952, value: ValueType::real(Shape::of([])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // cross_entropy_backward
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropyBackward, cx, io),
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 21344, value: ValueType::index(Shape::of([1])) }, Slot { offset: 10952, value: ValueType::real(Shape::of([])) }],
-        output: Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
-    // matmul logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
-        inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 2656, value: ValueType::real(Shape::of([2, 8])) }],
-        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
-    // matmul logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
-        inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8])) }],
-        output: Slot { offset: 10840, value: ValueType::real(Shape::of([2, 8])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: true },
-    // sum logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
-        inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }],
-        output: Slot { offset: 10912, value: ValueType::real(Shape::of([1, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // reshape logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::Add), cx, io),
-        inputs: &[Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, Slot { offset: 10912, value: ValueType::real(Shape::of([2])) }],
-        output: Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::Add, cx, io),
+        inputs: &[Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, Slot { offset: 10976, value: ValueType::real(Shape::of([2])) }],
+        output: Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+    // matmul logits
+    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
+        inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 2656, value: ValueType::real(Shape::of([2, 8])) }],
+        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+    // matmul logits
+    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+        inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8])) }],
+        output: Slot { offset: 10840, value: ValueType::real(Shape::of([2, 8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: true },
     // mul_scalar
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Map(functions::MulScalar(0.0625)), cx, io),
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }],
-        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // broadcast
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Gather { name: "broadcast", from: Shape::of([1, 8, 1, 1]), to: Shape::of([1, 8, 1, 16]), start: 0, strides: [0, 1, 0, 0, 0, 0] }, cx, io),
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }],
-        output: Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::ReluGrad), cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
         inputs: &[Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, Slot { offset: 16800, value: ValueType::real(Shape::of([1, 8, 1, 16])) }],
-        output: Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d_backward_input
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvBackwardInput { shape: ConvShape { batch: 1, channels_in: 8, height: 1, width: 32, channels_out: 8, kernel: [1, 9], stride: [1, 2], padding: [0, 4], dilation: [1, 1], groups: 1 } }, cx, io),
         inputs: &[Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, Slot { offset: 320, value: ValueType::real(Shape::of([8, 8, 1, 9])) }],
-        output: Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([1904])) }, accumulate: false },
+        output: Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([1904])) }, accumulate: false },
     // conv2d_backward_weight
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvBackwardWeight { shape: ConvShape { batch: 1, channels_in: 8, height: 1, width: 32, channels_out: 8, kernel: [1, 9], stride: [1, 2], padding: [0, 4], dilation: [1, 1], groups: 1 } }, cx, io),
         inputs: &[Slot { offset: 18528, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }],
-        output: Slot { offset: 8504, value: ValueType::real(Shape::of([8, 8, 1, 9])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([1728])) }, accumulate: true },
+        output: Slot { offset: 8504, value: ValueType::real(Shape::of([8, 8, 1, 9])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([1728])) }, accumulate: true },
     // sum
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0, 2, 3]) }, cx, io),
         inputs: &[Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }],
-        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([8])) }, accumulate: false },
+        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([8])) }, accumulate: false },
     // reshape
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::Add), cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::Add, cx, io),
         inputs: &[Slot { offset: 10808, value: ValueType::real(Shape::of([8])) }, Slot { offset: 10944, value: ValueType::real(Shape::of([8])) }],
-        output: Slot { offset: 10808, value: ValueType::real(Shape::of([8])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 10808, value: ValueType::real(Shape::of([8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::ReluGrad), cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
         inputs: &[Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, Slot { offset: 18528, value: ValueType::real(Shape::of([1, 8, 1, 32])) }],
-        output: Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d_backward_weight
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvBackwardWeight { shape: ConvShape { batch: 1, channels_in: 1, height: 1, width: 64, channels_out: 8, kernel: [1, 9], stride: [1, 2], padding: [0, 4], dilation: [1, 1], groups: 1 } }, cx, io),
         inputs: &[Slot { offset: 21088, value: ValueType::real(Shape::of([1, 1, 1, 64])) }, Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }],
-        output: Slot { offset: 8184, value: ValueType::real(Shape::of([8, 1, 1, 9])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([776])) }, accumulate: true },
+        output: Slot { offset: 8184, value: ValueType::real(Shape::of([8, 1, 1, 9])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([776])) }, accumulate: true },
     // sum
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0, 2, 3]) }, cx, io),
         inputs: &[Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }],
-        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([8])) }, accumulate: false },
+        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([8])) }, accumulate: false },
     // reshape
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Zip(functions::Add), cx, io),
+    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::Add, cx, io),
         inputs: &[Slot { offset: 8472, value: ValueType::real(Shape::of([8])) }, Slot { offset: 10944, value: ValueType::real(Shape::of([8])) }],
-        output: Slot { offset: 8472, value: ValueType::real(Shape::of([8])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 8472, value: ValueType::real(Shape::of([8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
 ],
 residents: &[
     // conv1.weight
@@ -132,19 +128,19 @@ steps: &[
     // conv2d
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvForward { options: ops::Conv2dOptions { stride: [1, 2], padding: [0, 4], dilation: [1, 1], groups: 1 }, activation: Activation::Relu }, cx, io),
         inputs: &[Slot { offset: 18336, value: ValueType::real(Shape::of([1, 1, 1, 64])) }, Slot { offset: 0, value: ValueType::real(Shape::of([8, 1, 1, 9])) }, Slot { offset: 288, value: ValueType::real(Shape::of([8])) }],
-        output: Slot { offset: 16800, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([216])) }, accumulate: false },
+        output: Slot { offset: 16800, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([216])) }, accumulate: false },
     // conv2d
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ConvForward { options: ops::Conv2dOptions { stride: [1, 2], padding: [0, 4], dilation: [1, 1], groups: 1 }, activation: Activation::Relu }, cx, io),
         inputs: &[Slot { offset: 16800, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, Slot { offset: 320, value: ValueType::real(Shape::of([8, 8, 1, 9])) }, Slot { offset: 2624, value: ValueType::real(Shape::of([8])) }],
-        output: Slot { offset: 17824, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: Slot { offset: 10912, value: ValueType::real(Shape::of([1472])) }, accumulate: false },
+        output: Slot { offset: 17824, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([1472])) }, accumulate: false },
     // mean
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Mean, axes: ops::Axes::from([2, 3]) }, cx, io),
         inputs: &[Slot { offset: 17824, value: ValueType::real(Shape::of([1, 8, 1, 16])) }],
-        output: Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // linear logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Linear { activation: Activation::Identity }, cx, io),
         inputs: &[Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8])) }, Slot { offset: 2656, value: ValueType::real(Shape::of([2, 8])) }, Slot { offset: 2720, value: ValueType::real(Shape::of([2])) }],
-        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, scratch: Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
 ],
 residents: &[
     // conv1.weight

@@ -92,19 +92,31 @@ impl Simd for Single {
 pub struct Lanes<T, const N: usize = LANES>([T; N]);
 
 impl<T: Real, const N: usize> Lanes<T, N> {
+    /// Lane i is `f(i)`. One lane is no loop: a compiler that saves space unrolls none, and the shell of a loop is more than what
+    /// is in it.
+    #[inline(always)]
+    fn each(f: impl Fn(usize) -> T) -> Self {
+        if N == 1
+            && let Some(one) = [f(0)].first_chunk::<N>()
+        {
+            return Lanes(*one);
+        }
+        Lanes(from_fn(f))
+    }
+
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(T, T) -> T) -> Self {
-        Lanes(from_fn(|i| f(self.0[i], other.0[i])))
+        Lanes::each(|i| f(self.0[i], other.0[i]))
     }
 
     #[inline(always)]
     fn map(self, f: impl Fn(T) -> T) -> Self {
-        Lanes(from_fn(|i| f(self.0[i])))
+        Lanes::each(|i| f(self.0[i]))
     }
 
     #[inline(always)]
     fn select(self, other: Self, yes: Self, no: Self, f: impl Fn(&T, &T) -> bool) -> Self {
-        Lanes(from_fn(|i| if f(&self.0[i], &other.0[i]) { yes.0[i] } else { no.0[i] }))
+        Lanes::each(|i| if f(&self.0[i], &other.0[i]) { yes.0[i] } else { no.0[i] })
     }
 }
 
@@ -214,12 +226,12 @@ impl<const N: usize> Exponent for Lanes<f32, N> {
 impl<T: Real, S, const N: usize> Vector<T, S> for Lanes<T, N> {
     #[inline(always)]
     fn splat(_: S, value: T) -> Self {
-        Lanes([value; N])
+        Lanes::each(|_| value)
     }
 
     #[inline(always)]
     fn load(_: S, lanes: &[T; LANES]) -> Self {
-        Lanes(from_fn(|i| lanes[i]))
+        Lanes::each(|i| lanes[i])
     }
 
     #[inline(always)]

@@ -4,6 +4,7 @@ mod conv;
 mod dropout;
 mod elementwise;
 mod gemm;
+mod linear;
 mod math;
 mod norm;
 mod pool;
