@@ -3,6 +3,8 @@
 mod conv;
 mod dropout;
 mod elementwise;
+#[cfg(feature = "long-tests")]
+mod exhaustive;
 mod gemm;
 mod math;
 mod norm;
