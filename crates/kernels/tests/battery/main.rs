@@ -2,6 +2,7 @@
 
 mod conv;
 mod dropout;
+mod edges;
 mod elementwise;
 #[cfg(feature = "long-tests")]
 mod exhaustive;
