@@ -68,8 +68,12 @@ fn train(cx: Context<'_>) -> (u64, f32) {
 
 #[test]
 fn the_same_bits_at_every_level_with_any_number_of_threads() {
-    // WebAssembly has no threads here.
-    let lanes: &[usize] = if cfg!(target_family = "wasm") { &[1] } else { &[1, 2, 3, 7] };
+    // WebAssembly has no threads here, and other processors are emulated, which takes long.
+    let lanes: &[usize] = match () {
+        () if cfg!(target_family = "wasm") => &[1],
+        () if cfg!(target_arch = "x86_64") => &[1, 2, 3, 7],
+        () => &[1, 3],
+    };
     let mut runs = vec![];
     for level in Level::available() {
         // Plain loops are slow, and cut work where vectors do.
