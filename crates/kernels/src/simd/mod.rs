@@ -397,7 +397,7 @@ pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     fn sigmoid_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Sine. `f32`: at most 1 ulp wrong in a sample of all arguments; `f64`: `libm`. Only for vectors of eight lanes.
     fn sin_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
-    /// Cosine. `f32`: at most 1 ulp wrong in a sample of all arguments; `f64`: `libm`. Only for vectors of eight lanes.
+    /// Cosine. `f32`: at most 1 ulp wrong; `f64`: `libm`. Only for vectors of eight lanes.
     fn cos_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// The error function. `f32`: at most 1.5 ulp wrong; `f64`: `libm`.
     fn erf_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
