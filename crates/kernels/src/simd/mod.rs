@@ -395,7 +395,7 @@ pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     fn tanh_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Logistic function 1 / (1 + e⁻ˣ). `f32`: at most 1.5 ulp wrong; `f64`: `libm`.
     fn sigmoid_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
-    /// Sine. `f32`: at most 1 ulp wrong in a sample of all arguments; `f64`: `libm`. Only for vectors of eight lanes.
+    /// Sine. `f32`: at most 1.5 ulp wrong; `f64`: `libm`. Only for vectors of eight lanes.
     fn sin_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Cosine. `f32`: at most 1 ulp wrong; `f64`: `libm`. Only for vectors of eight lanes.
     fn cos_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;

@@ -31,7 +31,7 @@ pub const SIGMOID: Promise<functions::Sigmoid> =
 pub const ERF: Promise<functions::Erf> =
     Promise { name: "erf", function: functions::Erf, bound: 1.5, fall: 1.0, exact: libm::erf };
 pub const SIN: Promise<functions::Sin> =
-    Promise { name: "sin", function: functions::Sin, bound: 1.0, fall: f64::INFINITY, exact: f64::sin };
+    Promise { name: "sin", function: functions::Sin, bound: 1.5, fall: f64::INFINITY, exact: f64::sin };
 pub const COS: Promise<functions::Cos> =
     Promise { name: "cos", function: functions::Cos, bound: 1.0, fall: f64::INFINITY, exact: f64::cos };
 
