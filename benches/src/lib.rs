@@ -10,3 +10,4 @@ pub mod operations;
 pub mod products;
 pub mod record;
 pub mod steps;
+pub mod tasks;

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use bantam_benches::measure::{Effort, Row, table};
-use bantam_benches::{limits, operations, products, record, steps};
+use bantam_benches::{limits, operations, products, record, steps, tasks};
 use bantam_core::{Context, Executor, Level};
 use bantam_threads::Threads;
 use std::process::ExitCode;
@@ -81,8 +81,13 @@ fn main() -> ExitCode {
             effort,
         ));
     }
+    let threads: &'static Threads = Box::leak(Box::default());
+    if wanted("tasks") {
+        let title = format!("tasks, threads: {}", threads.lanes());
+        let rows = tasks::tasks(cx, Context { executor: threads, ..cx });
+        measured.extend(table(&title, limits::all(cx), rows, effort));
+    }
     if wanted("threads") {
-        let threads: &'static Threads = Box::leak(Box::default());
         let cx = Context { executor: threads, ..cx };
         // The limits are those of one thread, so these may exceed 100 %.
         let title = format!("threads: {} of them, against the limit of one", threads.lanes());

@@ -9,6 +9,7 @@
 mod bare;
 mod bench;
 mod ci;
+mod emulated;
 mod mcu;
 mod power;
 mod route;

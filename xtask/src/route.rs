@@ -24,11 +24,26 @@ impl Route {
     /// `cargo build` for `target` without default features, in a target folder called `folder`: two compilers, or two
     /// sets of flags, in one would throw away each other's work.
     pub(crate) fn build(&self, workspace: &Workspace, target: &str, folder: &str) -> Command {
-        let mut command = match self {
-            Route::Installed => workspace.cargo(["build"]),
+        let mut command = self.cargo(workspace, target, &["build"], "core,alloc");
+        command.args(["--locked", "--no-default-features", "--target", target]);
+        command.arg("--target-dir").arg(workspace.target.join(folder));
+        command
+    }
+
+    /// A cargo command whose compiler makes code for `target`, out of these crates of the standard library where it has to
+    /// build them.
+    pub(crate) fn cargo(
+        &self,
+        workspace: &Workspace,
+        target: &str,
+        words: &[&str],
+        library: &str,
+    ) -> Command {
+        match self {
+            Route::Installed => workspace.cargo(words.iter().copied()),
             Route::FromSource { bin } => {
                 let mut command = Command::new(bin.join("cargo"));
-                command.current_dir(&workspace.root).args(["build", "-Zbuild-std=core,alloc"]);
+                command.current_dir(&workspace.root).args(words).arg(format!("-Zbuild-std={library}"));
                 command.env("RUSTC", bin.join("rustc")).env("RUSTC_BOOTSTRAP", "1");
                 // What rustup sets for the usual toolchain would lead this one to the wrong libraries.
                 for variable in ["CARGO", "LD_LIBRARY_PATH", "RUSTUP_TOOLCHAIN", "RUSTDOC", "RUSTC_WRAPPER"] {
@@ -36,15 +51,16 @@ impl Route {
                 }
                 // This compiler comes without a linker of its own.
                 let linker = if target.starts_with("wasm") { "wasm-ld" } else { "ld.lld" };
-                let name = target.to_uppercase().replace(['-', '.'], "_");
-                command.env(format!("CARGO_TARGET_{name}_LINKER"), linker);
+                command.env(linker_variable(target), linker);
                 command
             }
-        };
-        command.args(["--locked", "--no-default-features", "--target", target]);
-        command.arg("--target-dir").arg(workspace.target.join(folder));
-        command
+        }
     }
+}
+
+/// The environment variable that tells cargo a target's linker.
+pub(crate) fn linker_variable(target: &str) -> String {
+    format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace(['-', '.'], "_"))
 }
 
 /// The compiler in `bin`, if it and its sources are there; otherwise what to install.
@@ -80,6 +96,14 @@ fn sysroot(rustc: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_are_named_as_cargo_wants_them() {
+        assert_eq!(
+            linker_variable("thumbv8m.main-none-eabihf"),
+            "CARGO_TARGET_THUMBV8M_MAIN_NONE_EABIHF_LINKER"
+        );
+    }
 
     #[test]
     fn without_a_compiler_it_says_what_to_install() {

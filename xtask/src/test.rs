@@ -3,7 +3,7 @@
 use crate::bench::PEERS;
 use crate::stages::{Outcome, Stages};
 use crate::workspace::{Package, Workspace};
-use crate::{bare, mcu, tidy};
+use crate::{bare, emulated, mcu, tidy};
 use std::process::Command;
 
 /// The cargo feature behind which a crate keeps tests that take minutes.
@@ -40,6 +40,7 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
         Outcome::of(&mut command)
     });
     stages.run("fuzz targets as tests", || fuzz(workspace));
+    emulated::run(workspace, stages);
     stages.run("documentation", || {
         let mut command = cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
         Outcome::of(command.env("RUSTDOCFLAGS", "-D warnings"))
@@ -47,6 +48,7 @@ pub(crate) fn run(workspace: &Workspace, stages: &mut Stages, long: bool) {
     bare::run(workspace, stages, long);
     mcu::run(workspace, stages, !long, &[], &[]);
     if long {
+        stages.run("kernels under AddressSanitizer", || sanitized(workspace));
         for package in &workspace.members {
             if package.features.iter().any(|feature| feature == LONG_TESTS) {
                 stages.run(format!("long proofs of {}", package.name), || {
@@ -108,6 +110,34 @@ fn feature_matrix(workspace: &Workspace) -> Vec<Command> {
         }
     }
     commands
+}
+
+/// The kernels' tests with every access to memory checked, which only the nightly compiler can.
+fn sanitized(workspace: &Workspace) -> Outcome {
+    let nightly = Command::new("rustc").args(["+nightly", "--print", "host-tuple"]).output();
+    let Some(host) = nightly.ok().filter(|output| output.status.success()) else {
+        return Outcome::NotRun(
+            "install the nightly toolchain with `rustup toolchain install nightly`".into(),
+        );
+    };
+    let host = String::from_utf8_lossy(&host.stdout).trim().to_owned();
+    let mut command = Command::new("cargo");
+    command.current_dir(&workspace.root).args([
+        "+nightly",
+        "test",
+        "--locked",
+        "--package",
+        "bantam-kernels",
+    ]);
+    command.args(["--features", "portable", "--test", "battery", "--target", &host, "--target-dir"]);
+    command.arg(workspace.target.join("sanitized"));
+    // What rustup sets for the usual toolchain comes before `+nightly`.
+    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH"] {
+        command.env_remove(variable);
+    }
+    // Kernels allocate nothing; rayon forgets the handle of a thread that makes a pool and joins it.
+    command.env("RUSTFLAGS", "-Zsanitizer=address").env("ASAN_OPTIONS", "detect_leaks=0");
+    Outcome::of(&mut command)
 }
 
 /// The fuzz targets' bodies on seeded inputs, which needs no fuzzer.

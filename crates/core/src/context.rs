@@ -42,8 +42,12 @@ pub enum Numerics {
 pub enum LevelName {
     /// Plain Rust loops.
     Scalar,
-    /// 128-bit vectors through the crate `wide`: NEON on aarch64, SIMD128 on wasm, loops elsewhere.
+    /// 128-bit vectors through the crate `wide`, where there are none of our own, and in tests.
     Portable,
+    /// The 128-bit vectors of WebAssembly, if the compiler was told of them (`-C target-feature=+simd128`).
+    Simd128,
+    /// The 128-bit vectors of every aarch64, with fused multiply-adds.
+    Neon,
     /// The 128-bit vectors of every x86-64.
     Sse2,
     /// x86-64 with AVX2 and FMA.
@@ -64,8 +68,15 @@ impl Level {
     pub const SCALAR: Level = Level(LevelName::Scalar);
 
     /// The highest level that every CPU of this target has.
-    pub const BASELINE: Level =
-        Level(if cfg!(target_arch = "x86_64") { LevelName::Sse2 } else { LevelName::Portable });
+    pub const BASELINE: Level = Level(if cfg!(target_arch = "x86_64") {
+        LevelName::Sse2
+    } else if cfg!(all(target_arch = "aarch64", target_feature = "neon")) {
+        LevelName::Neon
+    } else if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) {
+        LevelName::Simd128
+    } else {
+        LevelName::Portable
+    });
 
     /// The highest level of this CPU. Without the feature `std`, the highest that the compiler was told of
     /// (`-C target-cpu`).
@@ -88,10 +99,16 @@ impl Level {
         }
     }
 
-    /// This level or `name`, whichever is lower: an override can only lower.
+    /// This level or `name`, whichever is lower: an override can only lower. What another architecture has counts as
+    /// [`LevelName::Portable`].
     #[must_use]
     pub fn at_most(self, name: LevelName) -> Level {
-        Level(self.0.min(name))
+        Level(self.0.min(if Level::is_of_this_target(name) { name } else { LevelName::Portable }))
+    }
+
+    /// Names between the portable ones and the baseline are of other architectures.
+    fn is_of_this_target(name: LevelName) -> bool {
+        name <= LevelName::Portable || name >= Level::BASELINE.0
     }
 
     /// The level's name.
@@ -102,10 +119,19 @@ impl Level {
     /// All levels that this CPU has, lowest first: what a test battery runs over.
     pub fn available() -> impl Iterator<Item = Level> {
         let highest = Level::detect();
-        [LevelName::Scalar, LevelName::Portable, LevelName::Sse2, LevelName::Avx2, LevelName::Avx512]
-            .into_iter()
-            .map(Level)
-            .filter(move |l| *l <= highest)
+        [
+            LevelName::Scalar,
+            LevelName::Portable,
+            LevelName::Simd128,
+            LevelName::Neon,
+            LevelName::Sse2,
+            LevelName::Avx2,
+            LevelName::Avx512,
+        ]
+        .into_iter()
+        .filter(|name| Level::is_of_this_target(*name))
+        .map(Level)
+        .filter(move |level| *level <= highest)
     }
 }
 

@@ -88,6 +88,9 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Calls `f(index of the row, place of its first element)` for some rows; a row is the last axis.
     fn for_each_row(&self, rows: Range<usize>, mut f: impl FnMut(usize, isize)) {
+        if rows.is_empty() {
+            return; // An axis may have no length, and no remainder by it.
+        }
         let outer = self.shape.len().saturating_sub(1);
         let mut at = [0; MAX_RANK];
         let mut place = self.offset as isize;

@@ -54,7 +54,7 @@ pub enum Activation {
     /// Nothing.
     #[default]
     Identity,
-    /// max(x, 0).
+    /// max(x, 0); NaN stays NaN.
     Relu,
     /// 1 / (1 + e⁻ˣ).
     Sigmoid,

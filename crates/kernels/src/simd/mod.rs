@@ -9,16 +9,26 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(any(feature = "portable", target_arch = "x86", target_arch = "aarch64", target_family = "wasm"))]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod neon;
+#[cfg(any(feature = "portable", target_arch = "x86"))]
 mod portable;
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128")
+))]
+mod registers;
 mod scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod simd128;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
 
 use crate::compiled::CompiledKernels;
-#[cfg(any(feature = "portable", debug_assertions, target_arch = "x86_64"))]
+#[cfg(any(feature = "portable", debug_assertions, target_arch = "x86_64", target_arch = "aarch64"))]
 use bantam_core::LevelName;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use bantam_core::Numerics;
 use bantam_core::{Context, Real};
 use core::array::from_fn;
@@ -28,9 +38,13 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::{Avx512, Avx512Wide};
-#[cfg(any(feature = "portable", target_arch = "x86", target_arch = "aarch64", target_family = "wasm"))]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+pub use neon::Neon;
+#[cfg(any(feature = "portable", target_arch = "x86"))]
 pub use portable::Portable;
 pub use scalar::Scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub use simd128::Simd128;
 #[cfg(target_arch = "x86_64")]
 pub use sse2::Sse2;
 
@@ -403,9 +417,9 @@ pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     fn tanh_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Logistic function 1 / (1 + e⁻ˣ). `f32`: at most 1.5 ulp wrong; `f64`: `libm`.
     fn sigmoid_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
-    /// Sine. `f32`: at most 1 ulp wrong in a sample of all arguments; `f64`: `libm`. Only for vectors of eight lanes.
+    /// Sine. `f32`: at most 1.5 ulp wrong; `f64`: `libm`. Only for vectors of eight lanes.
     fn sin_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
-    /// Cosine. `f32`: at most 1 ulp wrong in a sample of all arguments; `f64`: `libm`. Only for vectors of eight lanes.
+    /// Cosine. `f32`: at most 1 ulp wrong; `f64`: `libm`. Only for vectors of eight lanes.
     fn cos_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// The error function. `f32`: at most 1.5 ulp wrong; `f64`: `libm`.
     fn erf_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
@@ -441,27 +455,31 @@ pub trait SimdOp {
 /// What every CPU of the target has.
 #[cfg(target_arch = "x86_64")]
 type Baseline = Sse2;
-#[cfg(any(target_arch = "x86", target_arch = "aarch64", target_family = "wasm"))]
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+type Baseline = Neon<false>;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+type Baseline = Simd128;
+#[cfg(target_arch = "x86")]
 type Baseline = Portable;
 #[cfg(not(any(
     target_arch = "x86_64",
-    target_arch = "x86",
-    target_arch = "aarch64",
-    target_family = "wasm"
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128"),
+    target_arch = "x86"
 )))]
 type Baseline = Scalar;
 
 /// Whether the target's processors have no vectors, as microcontrollers: there is nothing but plain loops, on one core.
 pub const BASELINE_IS_PLAIN: bool = cfg!(not(any(
     target_arch = "x86_64",
-    target_arch = "x86",
-    target_arch = "aarch64",
-    target_family = "wasm"
+    all(target_arch = "aarch64", target_feature = "neon"),
+    all(target_arch = "wasm32", target_feature = "simd128"),
+    target_arch = "x86"
 )));
 
 /// Runs `op` with the token that `cx` names.
 ///
-/// Not every level is compiled into every build: the portable one on x86-64 only with the feature `portable`, plain loops
+/// Not every level is compiled into every build: the portable one only with the feature `portable`, plain loops
 /// beside another level only without optimisation, as in tests. What is missing is run by the target's baseline, which
 /// gives the same bits.
 #[inline]
@@ -477,12 +495,14 @@ pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
         }
         #[cfg(target_arch = "x86_64")]
         LevelName::Avx2 | LevelName::Avx512 if !O::FUSES => Avx2::<false>::new(cx.level).call(op),
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        LevelName::Neon if O::FUSES && cx.numerics == Numerics::Fast => Neon::<true>::new().call(op),
         #[cfg(feature = "portable")]
         LevelName::Portable => op.eval(Portable::new()),
         #[cfg(debug_assertions)]
         LevelName::Scalar => op.eval(Scalar::new()),
         // As a function of its own where it is long: inlined, it would be optimised once more with every caller around it.
-        _ if cfg!(target_arch = "x86_64") => Baseline::new().call(op),
+        _ if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) => Baseline::new().call(op),
         _ => op.eval(Baseline::new()),
     }
 }

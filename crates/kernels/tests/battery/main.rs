@@ -2,7 +2,10 @@
 
 mod conv;
 mod dropout;
+mod edges;
 mod elementwise;
+#[cfg(feature = "long-tests")]
+mod exhaustive;
 mod gemm;
 mod linear;
 mod math;

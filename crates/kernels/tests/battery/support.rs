@@ -14,13 +14,15 @@ pub fn contexts() -> impl Iterator<Item = Context<'static>> {
 
 /// Whether [`contexts`]' multiply-adds are rounded once.
 pub fn fuses(cx: &Context<'_>) -> bool {
-    cx.numerics == Numerics::Fast && cx.level.name() >= LevelName::Avx2
+    let level = cx.level.name();
+    cx.numerics == Numerics::Fast && (level >= LevelName::Avx2 || level == LevelName::Neon)
 }
 
-/// Executors with 1, 2, 3 and 7 threads.
+/// Executors with 1, 2, 3 and 7 threads; WebAssembly has one.
 pub fn pools() -> &'static [Threads] {
     static POOLS: OnceLock<Vec<Threads>> = OnceLock::new();
-    POOLS.get_or_init(|| [1, 2, 3, 7].map(|lanes| Threads::new(lanes).unwrap()).into())
+    let lanes: &[usize] = if cfg!(target_family = "wasm") { &[1] } else { &[1, 2, 3, 7] };
+    POOLS.get_or_init(|| lanes.iter().map(|lanes| Threads::new(*lanes).unwrap()).collect())
 }
 
 /// Runs `compute` everywhere and asserts what the crate promises: the bits do not depend on the number of threads, and
