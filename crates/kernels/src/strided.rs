@@ -3,6 +3,7 @@
 use crate::elementwise::Span;
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch, is_plain};
+use crate::streams::in_streams;
 use crate::{plain, require};
 use bantam_core::{Context, MAX_RANK};
 use core::ops::Range;
@@ -30,8 +31,10 @@ pub fn axpy<T: Element>(cx: &Context<'_>, alpha: T, x: &[T], y: &mut [T]) {
     Span::Separate(x, y).for_each_chunk(cx, GRAIN, |_, span| {
         dispatch(cx, || {
             if let Span::Separate(x, y) = span {
-                for (x, y) in x.iter().zip(y) {
-                    *y += alpha * *x;
+                for range in in_streams(y.len(), 2) {
+                    for (x, y) in x[range.clone()].iter().zip(&mut y[range]) {
+                        *y += alpha * *x;
+                    }
                 }
             }
         });
