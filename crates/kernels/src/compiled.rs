@@ -52,7 +52,7 @@ compiled! {
     gemm::CopyRows<T>, gemm::tile::PanelColumns<T>, gemm::tile::Tiles<T>, gemm::vector::RowTimesColumns<'a, 'b, T>,
     gemm::vector::RowsTimesRows<T>, MapOp<'a, T, functions::Tanh>, MapOp<'a, T, functions::Sigmoid>,
     conv::Pack<'a, 'b, T>, conv::Direct<'a, 'b, T>, conv::Correlate<'a, 'b, T>, conv::DirectWeightGradient<'a, 'b, T>,
-    conv::WeightGradient<'a, 'b, T>, conv::direct::Tile<'a, 'b, T>, conv::wide::Tile<'a, 'b, T>, conv::wide::Taps<'a, 'b, T>, conv::wide::Pixels<'a, 'b, T>, conv::depthwise::Planes<'a, 'b, T>,
+    conv::WeightGradient<'a, 'b, T>, conv::direct::Tile<'a, 'b, T>, conv::depthwise::Planes<'a, 'b, T>,
     conv::depthwise::Weights<'a, 'b, T>,
     pool::Argmax<'a, 'b, T>, pool::Select<'a, 'b, T>, pool::Scatter<'a, 'b, T>,
     reduce::Row<'a, T>, reduce::ShortRows<'a, 'b, T>, reduce::Columns<'a, 'b, T>, reduce::Dot<'a, T>,

@@ -9,7 +9,6 @@
 pub mod depthwise;
 pub mod direct;
 mod plain;
-pub mod wide;
 
 use crate::elementwise::{Span, functions, map};
 use crate::gemm::{

@@ -5,7 +5,7 @@
 //! walk goes over the taps and the packed operand is the weights; for the gradient by the weights, rows are taps, the walk goes
 //! over the pixels and the packed operand is `dy` of one image. Widths, strides and dilations only change where rows begin.
 
-use super::{Window, wide};
+use super::Window;
 use crate::gemm::{is_wide, load, store};
 use crate::require;
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
@@ -16,7 +16,7 @@ pub(super) const ROWS: usize = 6;
 /// Channels of a tile, and of a row of what is packed.
 pub(super) const CHANNELS: usize = 2 * LANES;
 /// Rows of what is packed that are asked for ahead of time.
-pub(super) const AHEAD: usize = 12;
+const AHEAD: usize = 12;
 /// Elements of a tile.
 pub(super) const TILE: usize = ROWS * CHANNELS;
 /// Pixels that are computed before they are written: whole tiles and whole vectors.
@@ -25,8 +25,8 @@ const STRIP: usize = 4 * ROWS;
 /// Places in a slice, from a beginning on: three nested loops, the outermost first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Walk {
-    pub(super) counts: [usize; 3],
-    pub(super) steps: [usize; 3],
+    counts: [usize; 3],
+    steps: [usize; 3],
 }
 
 impl Walk {
@@ -47,12 +47,12 @@ impl Walk {
     }
 
     /// How many places there are.
-    pub(super) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.counts.iter().product()
     }
 
     /// The farthest place.
-    pub(super) fn reach(&self) -> usize {
+    fn reach(&self) -> usize {
         (0..3).map(|axis| self.counts[axis].saturating_sub(1) * self.steps[axis]).sum()
     }
 }
@@ -245,30 +245,13 @@ pub(super) fn outputs<T: Element, S: Simd>(
     }
     let rows = (walk.len() * CHANNELS).max(1);
     let empty = walk.len() == 0;
-    let beside = part.stride[1] == 1 && !empty && wide::fits::<T>(cx);
-    let (mut i, mut rest) = (0, y);
-    while !rest.is_empty() {
-        let sixteen = CHANNELS * plane;
-        let pair = beside && !wide::fills_vectors(part.count[1]) && rest.len() >= 2 * sixteen;
-        let y;
-        (y, rest) = rest.split_at_mut(rest.len().min(if pair { 2 * sixteen } else { sixteen }));
+    let mut sixteens = y.chunks_mut(CHANNELS * plane).enumerate();
+    for (i, y) in &mut sixteens {
         let channels = y.len() / plane;
-        let block = |i: usize| if empty { weight } else { &weight[i * rows..][..rows] };
-        let mut starts = [[T::zero(); CHANNELS]; 2];
+        let weight = if empty { weight } else { &weight[i * rows..][..rows] };
+        let mut start = [T::zero(); CHANNELS];
         if let Some(bias) = finish.bias {
-            starts.as_flattened_mut()[..channels].copy_from_slice(&bias[i * CHANNELS..][..channels]);
-        }
-        let (weight, start) = (block(i), starts[0]);
-        i += 1;
-        if pair {
-            let packed = [weight, block(i)];
-            i += 1;
-            groups(cx, simd, part, walk, planes, row, packed, starts, finish, y, [height, width]);
-            continue;
-        }
-        if beside && wide::fills_vectors(part.count[1]) {
-            T::run(cx, wide::Pixels { part, walk, planes, row, weight, start, finish, y, plane, width });
-            continue;
+            start[..channels].copy_from_slice(&bias[i * CHANNELS..][..channels]);
         }
         let mut place = Places::new(part, row, width);
         let mut pixel = 0;
@@ -292,65 +275,6 @@ pub(super) fn outputs<T: Element, S: Simd>(
             }
             write(simd, &sums, count, channels, finish, y, plane, flat, &to);
             pixel += count;
-        }
-    }
-}
-
-/// As [`outputs`] for 32 channels and windows that lie side by side: up to four outputs of a row have one address.
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
-fn groups<T: Element, S: Simd>(
-    cx: &Context<'_>,
-    simd: S,
-    part: &Part,
-    walk: Walk,
-    planes: &[T],
-    row: usize,
-    packed: [&[T]; 2],
-    starts: [[T; CHANNELS]; 2],
-    finish: Finish<'_, T>,
-    y: &mut [T],
-    [height, width]: [usize; 2],
-) {
-    const PIXELS: usize = wide::PIXELS;
-    let plane = height * width;
-    let per_row = part.count[1].div_ceil(PIXELS);
-    let count = part.count[0] * per_row;
-    let mut sums = [[[T::zero(); CHANNELS]; wide::ROWS]; 2];
-    for first in (0..count).step_by(wide::PIXEL_GROUPS) {
-        let (mut at, mut to, mut lens) =
-            ([0; wide::PIXEL_GROUPS], [0; wide::PIXEL_GROUPS], [0; wide::PIXEL_GROUPS]);
-        for group in 0..wide::PIXEL_GROUPS {
-            // Behind the last one the last one again: nobody uses the result.
-            let index = (first + group).min(count - 1);
-            let (down, right) = (index / per_row, index % per_row * PIXELS);
-            at[group] = (part.corner[0] + down * part.stride[0]) * row + part.corner[1] + right;
-            to[group] = (part.first[0] + down * part.step[0]) * width + part.first[1] + right * part.step[1];
-            lens[group] = if first + group == index { PIXELS.min(part.count[1] - right) } else { 0 };
-        }
-        sums.iter_mut().zip(starts).for_each(|(sums, start)| sums.fill(start));
-        let farthest = at.into_iter().fold(0, usize::max);
-        if farthest + walk.reach() + PIXELS <= planes.len() {
-            let sums = sums.each_mut();
-            T::run(cx, wide::Tile { x: planes, at, walk, packed, sums });
-        } else {
-            // A whole group would reach beyond the last plane.
-            for half in 0..wide::ROWS / ROWS {
-                let at = core::array::from_fn(|i| {
-                    let i = half * ROWS + i;
-                    at[i / PIXELS] + (i % PIXELS).min(lens[i / PIXELS].max(1) - 1)
-                });
-                for (sums, packed) in sums.iter_mut().zip(packed) {
-                    let sums = &mut sums.as_flattened_mut().as_chunks_mut::<TILE>().0[half];
-                    run_tile(cx, Tile { x: planes, at, walk, packed, channels: CHANNELS, sums });
-                }
-            }
-        }
-        for (y, sums) in y.chunks_exact_mut(CHANNELS * plane).zip(&sums) {
-            for (group, sums) in sums.as_chunks::<PIXELS>().0.iter().enumerate() {
-                let to: [usize; PIXELS] = core::array::from_fn(|i| to[group] + i * part.step[1]);
-                write(simd, sums, lens[group], CHANNELS, finish, y, plane, part.step[1] == 1, &to);
-            }
         }
     }
 }
@@ -403,14 +327,14 @@ impl Places {
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 fn write<T: Element, S: Simd>(
     simd: S,
-    sums: &[[T; CHANNELS]],
+    sums: &[[T; CHANNELS]; STRIP],
     count: usize,
     channels: usize,
     finish: Finish<'_, T>,
     y: &mut [T],
     plane: usize,
     flat: bool,
-    to: &[usize],
+    to: &[usize; STRIP],
 ) {
     let zero = T::Vector::splat(simd, T::zero());
     for lane in (0..channels).step_by(LANES) {
@@ -457,28 +381,12 @@ pub(super) fn weight_sums<T: Element>(
     let walk =
         Walk::new([1, out_height, window.out_width], [0, window.step[0] * window.padded[1], window.step[1]]);
     let (taps, rows) = (window.taps(), out_height * window.out_width * CHANNELS);
-    let len = taps.next_multiple_of(ROWS) * CHANNELS;
-    // The taps of a row of the kernel lie side by side, and what they see of neighbours too.
-    let beside = window.kernel[1] == wide::TAPS
-        && window.dilation[1] == 1
-        && walk.steps[2] == 1
-        && wide::fits::<T>(cx);
-    let wanted = if beside { taps / wide::TAP_ROWS } else { 0 };
-    let sixteens = dy.chunks_exact(rows).zip(sums.chunks_exact_mut(len));
+    let sixteens = dy.chunks_exact(rows).zip(sums.chunks_exact_mut(taps.next_multiple_of(ROWS) * CHANNELS));
     for (i, (dy, sums)) in sixteens.enumerate() {
         let channels = (channels - i * CHANNELS).min(CHANNELS);
         let mut places = window.taps_from(0);
-        let tiles = sums.as_chunks_mut::<CHANNELS>().0.as_chunks_mut::<{ wide::TAP_ROWS }>().0;
-        for sums in tiles.iter_mut().take(wanted) {
-            let at = core::array::from_fn(|_| {
-                let [first, ..]: [usize; wide::TAPS] = core::array::from_fn(|_| places.next().unwrap_or(0));
-                first
-            });
-            T::run(cx, wide::Taps { x: planes, at, walk, packed: dy, sums });
-        }
-        let first = wanted * (wide::TAP_ROWS / ROWS);
         let mut last = 0;
-        for (t, sums) in sums.as_chunks_mut::<TILE>().0.iter_mut().enumerate().skip(first) {
+        for (t, sums) in sums.as_chunks_mut::<TILE>().0.iter_mut().enumerate() {
             let mut at = [0; ROWS];
             for (i, at) in at.iter_mut().enumerate() {
                 if t * ROWS + i < taps {

@@ -507,17 +507,6 @@ pub fn run<O: SimdOp>(cx: &Context<'_>, op: O) -> O::Output {
     }
 }
 
-/// Whether [`run`] takes 512-bit registers where an algorithm is compiled for them and fuses.
-pub(crate) fn is_wide(cx: &Context<'_>) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return cx.level.name() == LevelName::Avx512 && cx.numerics == Numerics::Fast;
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = cx;
-        false
-    }
-}
-
 /// Whether [`run`] takes plain loops: asked by kernels that have an algorithm of their own for processors without
 /// vectors.
 #[inline(always)]
