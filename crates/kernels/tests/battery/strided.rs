@@ -84,7 +84,7 @@ fn rows_by_index() {
             _ => random.between(0, rows) as u32,
         };
         let indices: Vec<u32> = (0..count).map(|_| index(&mut random)).collect();
-        let row = |i: &u32| table.get(*i as usize * width..).filter(|_| (*i as usize) < rows);
+        let row = |i: &u32| ((*i as usize) < rows).then(|| &table[*i as usize * width..]);
         let gathered: Vec<f32> = indices
             .iter()
             .flat_map(|i| row(i).map_or(vec![f32::NAN; width], |row| row[..width].to_vec()))
