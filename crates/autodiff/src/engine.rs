@@ -1,11 +1,26 @@
 //! The loop that walks a plan: the same for a plan in memory ([`Plan`](crate::Plan)) and one in flash
 //! ([`StaticPlan`](crate::StaticPlan)).
 
-use crate::{Element, Inputs, Io, Kind, Output, Slot, StepContext, ValueType};
-use bantam_core::{Context, Inline, Optimizer, Shape, UpdateContext};
+#[cfg(target_has_atomic = "ptr")]
+use crate::ValueType;
+use crate::{Element, Inputs, Io, Kind, Output, Slot, StepContext};
+#[cfg(target_has_atomic = "ptr")]
+use bantam_core::Inline;
+use bantam_core::{Context, Optimizer, Shape, UpdateContext};
+#[cfg(target_has_atomic = "ptr")]
 use bantam_kernels::parallel::{GRAIN, for_each_task};
+#[cfg(target_has_atomic = "ptr")]
 use bantam_kernels::simd::BASELINE_IS_PLAIN;
+#[cfg(target_has_atomic = "ptr")]
 use core::ops::Range;
+
+/// Can be lent to tasks; where there are no threads, anything can.
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) use Sync as Lent;
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) trait Lent {}
+#[cfg(not(target_has_atomic = "ptr"))]
+impl<P> Lent for P {}
 
 /// One step of a plan.
 pub(crate) enum Action<'p> {
@@ -31,13 +46,14 @@ pub(crate) struct Home {
 ///
 /// Whoever implements it vouches for what [`Plan::verify`](crate::Plan::verify) checks: all slots lie in the arena (or,
 /// for inputs of ops only, in read-only memory, see [`Slot::FLASH`]), aligned, and no step writes over what it reads.
-pub(crate) trait Program<T: Element>: Sync {
+pub(crate) trait Program<T: Element>: Lent {
     /// The number of steps.
     fn steps(&self) -> usize;
     /// Step number `at`, which exists.
     fn action(&self, at: usize) -> Action<'_>;
     /// How many steps from number `at` on are ops on each element alone that pass over their values together, and how many
-    /// elements are a piece.
+    /// elements are a piece. Not asked where there are no vectors.
+    #[cfg_attr(not(target_has_atomic = "ptr"), allow(dead_code, reason = "there are no vectors"))]
     fn together(&self, at: usize) -> Together {
         let _ = at;
         Together { steps: 1, piece: 0 }
@@ -55,6 +71,7 @@ pub(crate) trait Program<T: Element>: Sync {
 }
 
 /// Steps that are computed piece by piece.
+#[cfg_attr(not(target_has_atomic = "ptr"), allow(dead_code, reason = "there are no vectors"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Together {
     /// How many: 1 if the step is computed alone.
@@ -262,23 +279,25 @@ impl Engine<'_> {
         at: usize,
         loss_scale: f64,
     ) -> usize {
-        let Together { steps, piece } = program.together(at);
-        // SAFETY: 1., 2. and 3.
-        unsafe {
-            if BASELINE_IS_PLAIN || steps <= 1 {
-                self.compute(program, at, loss_scale);
-                at + 1
-            } else {
-                self.compute_together(program, at..at + steps, piece, loss_scale);
-                at + steps
+        #[cfg(target_has_atomic = "ptr")]
+        if !BASELINE_IS_PLAIN {
+            let Together { steps, piece } = program.together(at);
+            if steps > 1 {
+                // SAFETY: 1., 2. and 3.
+                unsafe { self.compute_together(program, at..at + steps, piece, loss_scale) };
+                return at + steps;
             }
         }
+        // SAFETY: 1., 2. and 3.
+        unsafe { self.compute(program, at, loss_scale) };
+        at + 1
     }
 
     /// Evaluates ops on each element alone, piece by piece: what one makes, the next finds in the cache.
     ///
     /// # Safety
     /// 1., 2. and 3.
+    #[cfg(target_has_atomic = "ptr")]
     unsafe fn compute_together<T: Element>(
         &self,
         program: &impl Program<T>,
@@ -395,12 +414,15 @@ impl Engine<'_> {
 pub(crate) const MOST_INPUTS: usize = 4;
 
 /// An address that tasks share.
+#[cfg(target_has_atomic = "ptr")]
 #[derive(Clone, Copy)]
 struct Shared(*mut u8);
 
 // SAFETY: it is only an address; whoever reads or writes there answers for it.
+#[cfg(target_has_atomic = "ptr")]
 unsafe impl Sync for Shared {}
 
+#[cfg(target_has_atomic = "ptr")]
 impl Shared {
     /// A method, so that closures capture what is shared and not the address alone.
     fn pointer(&self) -> *mut u8 {
