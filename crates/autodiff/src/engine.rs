@@ -52,8 +52,8 @@ pub(crate) trait Program<T: Element>: Lent {
     /// Step number `at`, which exists.
     fn action(&self, at: usize) -> Action<'_>;
     /// How many steps from number `at` on are ops on each element alone that pass over their values together, and how many
-    /// elements are a piece. Not asked where there are no vectors.
-    #[cfg_attr(not(target_has_atomic = "ptr"), allow(dead_code, reason = "there are no vectors"))]
+    /// elements are a piece.
+    #[cfg(target_has_atomic = "ptr")]
     fn together(&self, at: usize) -> Together {
         let _ = at;
         Together { steps: 1, piece: 0 }
@@ -71,7 +71,7 @@ pub(crate) trait Program<T: Element>: Lent {
 }
 
 /// Steps that are computed piece by piece.
-#[cfg_attr(not(target_has_atomic = "ptr"), allow(dead_code, reason = "there are no vectors"))]
+#[cfg(target_has_atomic = "ptr")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Together {
     /// How many: 1 if the step is computed alone.
@@ -411,6 +411,7 @@ impl Engine<'_> {
 }
 
 /// The most inputs of an op that is computed piece by piece.
+#[cfg(any(feature = "alloc", target_has_atomic = "ptr"))]
 pub(crate) const MOST_INPUTS: usize = 4;
 
 /// An address that tasks share.

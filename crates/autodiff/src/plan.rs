@@ -7,9 +7,11 @@
 //! Nothing here trusts itself: [`Plan::verify`] replays the plan over an empty arena and checks that every operand
 //! still holds the value that was meant.
 
+#[cfg(target_has_atomic = "ptr")]
+use crate::engine::Together;
 use crate::{
     Element, Error, ErrorKind, Graph, Io, Kind, Op, Shared, Slot, StepContext, ValueType, Var,
-    engine::{Action, Home, MOST_INPUTS, Program, Together},
+    engine::{Action, Home, MOST_INPUTS, Program},
     graph::{Inner, ParameterSpec, Source},
     ops::{Add, Copied, LossScale},
 };
@@ -1192,6 +1194,7 @@ impl<T: Element> Program<T> for Plan<T> {
         }
     }
 
+    #[cfg(target_has_atomic = "ptr")]
     #[inline]
     fn together(&self, at: usize) -> Together {
         let steps = match &self.steps[at] {

@@ -124,6 +124,26 @@ fn bits(session: &Session<'_, f64>, outputs: usize) -> Vec<u64> {
     states.chain(parameters).chain(shown).chain(&session.loss()).map(|x| x.to_bits()).collect()
 }
 
+/// The bits that a plan with these outputs ends with after three steps; the plan is sound.
+fn after_three_steps<'g>(
+    mut planner: Planner<'g, f64>,
+    outputs: &[V<'g>],
+    seed: u64,
+) -> Result<Vec<u64>, TestCaseError> {
+    let fail = |error: &dyn core::fmt::Display| TestCaseError::fail(error.to_string());
+    for output in outputs {
+        planner = planner.output("value", *output);
+    }
+    let plan = planner.build().map_err(|error| fail(&error))?;
+    plan.verify().map_err(|error| fail(&error))?;
+    prop_assert!(plan.memory().peak <= plan.memory().unshared);
+    let mut session = start(plan, seed);
+    for _ in 0..3 {
+        session.step(&SGD).map_err(|error| fail(&error))?;
+    }
+    Ok(bits(&session, outputs.len()))
+}
+
 #[test]
 fn sharing_memory_and_early_updates_change_no_bit() {
     let config =
@@ -142,18 +162,8 @@ fn sharing_memory_and_early_updates_change_no_bit() {
             (true, UpdateOrder::AsReady, true),
         ] {
             let planner = graph.planner().optimizer(&SGD).loss(loss).micro_batches(sums);
-            let mut planner = planner.share_memory(share).update(order);
-            for output in &outputs {
-                planner = planner.output("value", *output);
-            }
-            let plan = planner.build().map_err(|error| TestCaseError::fail(error.to_string()))?;
-            plan.verify().map_err(|error| TestCaseError::fail(error.to_string()))?;
-            prop_assert!(!share || plan.memory().peak <= plan.memory().unshared);
-            let mut session = start(plan, seed);
-            for _ in 0..3 {
-                session.step(&SGD).map_err(|error| TestCaseError::fail(error.to_string()))?;
-            }
-            results.push(bits(&session, outputs.len()));
+            let planner = planner.share_memory(share).update(order);
+            results.push(after_three_steps(planner, &outputs, seed)?);
         }
         // Running sums start from +0, which turns a gradient of −0 into +0: those two are held to each other.
         for (at, like) in [(1, 0), (2, 0), (3, 0), (5, 4)] {
@@ -181,16 +191,8 @@ fn computing_piece_by_piece_changes_no_bit() {
         let (loss, outputs) = random_graph(&graph, steps, false, &mut rng(seed));
         let mut results = Vec::new();
         for (piece, share) in [(usize::MAX, false), (1, false), (1, true), (3, true)] {
-            let mut planner = graph.planner().optimizer(&SGD).loss(loss).share_memory(share).piece(piece);
-            for output in &outputs {
-                planner = planner.output("value", *output);
-            }
-            let plan = planner.build().map_err(|error| TestCaseError::fail(error.to_string()))?;
-            let mut session = start(plan, seed);
-            for _ in 0..3 {
-                session.step(&SGD).map_err(|error| TestCaseError::fail(error.to_string()))?;
-            }
-            results.push(bits(&session, outputs.len()));
+            let planner = graph.planner().optimizer(&SGD).loss(loss).share_memory(share).piece(piece);
+            results.push(after_three_steps(planner, &outputs, seed)?);
         }
         prop_assert!(results.iter().all(|bits| *bits == results[0]), "other bits\n{graph}");
         Ok(())
@@ -241,16 +243,8 @@ fn computing_again_changes_no_bit() {
         for (recompute, share) in [(false, false), (true, false), (true, true)] {
             let graph = Graph::with_parameters(specs(), Mode::Train);
             let (loss, outputs) = random_graph(&graph, steps, recompute, &mut rng(seed));
-            let mut planner = graph.planner().optimizer(&SGD).loss(loss).share_memory(share);
-            for output in &outputs {
-                planner = planner.output("value", *output);
-            }
-            let plan = planner.build().map_err(|error| TestCaseError::fail(error.to_string()))?;
-            let mut session = start(plan, seed);
-            for _ in 0..3 {
-                session.step(&SGD).map_err(|error| TestCaseError::fail(error.to_string()))?;
-            }
-            results.push(bits(&session, outputs.len()));
+            let planner = graph.planner().optimizer(&SGD).loss(loss).share_memory(share);
+            results.push(after_three_steps(planner, &outputs, seed)?);
         }
         prop_assert!(results[0] == results[1] && results[0] == results[2], "other bits");
         Ok(())

@@ -43,11 +43,6 @@ impl<const FUSED: bool> Simd for Avx2<FUSED> {
     type Single = Self;
 
     #[inline(always)]
-    fn single(self) -> Option<Self> {
-        None
-    }
-
-    #[inline(always)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
         #[inline(never)]
         #[target_feature(enable = "avx2,fma")]

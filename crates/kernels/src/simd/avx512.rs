@@ -44,11 +44,6 @@ macro_rules! token {
             type Single = Self;
 
             #[inline(always)]
-            fn single(self) -> Option<Self> {
-                None
-            }
-
-            #[inline(always)]
             fn wide(self) -> Avx512Wide {
                 Avx512Wide(())
             }

@@ -64,7 +64,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// One number at a time, where vectors of eight are eight numbers: loops over elements then take them one by one, which
     /// makes them an eighth as long in memory.
-    fn single(self) -> Option<Self::Single>;
+    #[inline(always)]
+    fn single(self) -> Option<Self::Single> {
+        None
+    }
 
     /// The token for the widest registers: for functions of each lane, and for products, whose sums are lanes of their own.
     /// Mostly this one.

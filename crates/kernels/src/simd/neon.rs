@@ -38,11 +38,6 @@ impl<const FUSED: bool> Simd for Neon<FUSED> {
 
     type Single = Self;
 
-    #[inline(always)]
-    fn single(self) -> Option<Self> {
-        None
-    }
-
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
         op.eval(self)

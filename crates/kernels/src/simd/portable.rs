@@ -29,11 +29,6 @@ impl Simd for Portable {
 
     type Single = Self;
 
-    #[inline(always)]
-    fn single(self) -> Option<Self> {
-        None
-    }
-
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
         op.eval(self)

@@ -34,11 +34,6 @@ impl Simd for Simd128 {
 
     type Single = Self;
 
-    #[inline(always)]
-    fn single(self) -> Option<Self> {
-        None
-    }
-
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
         op.eval(self)

@@ -38,11 +38,6 @@ impl Simd for Sse2 {
 
     type Single = Self;
 
-    #[inline(always)]
-    fn single(self) -> Option<Self> {
-        None
-    }
-
     #[inline(never)]
     fn call<O: SimdOp>(self, op: O) -> O::Output {
         op.eval(self)
