@@ -159,27 +159,27 @@ impl<T: Element> RowsTimesRows<T> {
                 Start::Zero => (c.cast_const(), Some(T::zero())),
             };
             let numbers = T::Vector::splat(simd, number.unwrap_or(T::zero()));
-            let mut column = 0;
-            while column < self.columns {
-                let left = self.columns - column;
-                let lanes = if left < width { (1_u32 << left) - 1 } else { u32::MAX };
-                // SAFETY: the rows of B, C and what it starts from have these columns.
-                let read = |from: *const T| unsafe {
-                    let from = from.wrapping_add(column);
-                    if left < width {
-                        T::Vector::read_lanes(simd, from, lanes)
-                    } else {
-                        T::Vector::read(simd, from)
+            // SAFETY: the rows of B, C and what it starts from have these columns; this row of the block of C is this product's
+            // alone.
+            unsafe {
+                let whole = self.columns - self.columns % width;
+                for column in (0..whole).step_by(width) {
+                    let at = |from: *const T| T::Vector::read(simd, from.wrapping_add(column));
+                    let mut sum = if number.is_some() { numbers } else { at(from) };
+                    for (p, factor) in factors.iter().enumerate() {
+                        sum = factor.mul_add(at(b.wrapping_add(p * self.b_stride)), sum);
                     }
-                };
-                let mut sum = if number.is_some() { numbers } else { read(from) };
-                for (p, factor) in factors.iter().enumerate() {
-                    sum = factor.mul_add(read(b.wrapping_add(p * self.b_stride)), sum);
+                    floor.max(sum).write(c.wrapping_add(column));
                 }
-                let (sum, c) = (floor.max(sum), c.wrapping_add(column));
-                // SAFETY: this row of the block of C is this product's alone.
-                unsafe { if left < width { sum.write_lanes(c, lanes) } else { sum.write(c) } };
-                column += width;
+                if whole < self.columns {
+                    let lanes = (1_u32 << (self.columns - whole)) - 1;
+                    let at = |from: *const T| T::Vector::read_lanes(simd, from.wrapping_add(whole), lanes);
+                    let mut sum = if number.is_some() { numbers } else { at(from) };
+                    for (p, factor) in factors.iter().enumerate() {
+                        sum = factor.mul_add(at(b.wrapping_add(p * self.b_stride)), sum);
+                    }
+                    floor.max(sum).write_lanes(c.wrapping_add(whole), lanes);
+                }
             }
         }
     }
