@@ -240,11 +240,12 @@ pub(super) fn outputs<T: Element, S: Simd>(
     let pixels = part.count[0] * part.count[1];
     // Outputs are neighbours, across the ends of rows too.
     let flat = part.step == [1, 1] && part.count == [height, width];
-    if pixels == 0 {
+    let empty = walk.len() == 0;
+    // Without taps there is nothing to add: where a gradient's distance is the stride, most of a 1×1 kernel's outputs.
+    if pixels == 0 || empty && finish.accumulate && finish.bias.is_none() {
         return;
     }
     let rows = (walk.len() * CHANNELS).max(1);
-    let empty = walk.len() == 0;
     let mut sixteens = y.chunks_mut(CHANNELS * plane).enumerate();
     for (i, y) in &mut sixteens {
         let channels = y.len() / plane;
@@ -257,15 +258,8 @@ pub(super) fn outputs<T: Element, S: Simd>(
         let mut pixel = 0;
         while pixel < pixels {
             let count = STRIP.min(pixels - pixel);
-            // Beyond the last pixel the last one again: nobody uses the result.
             let (mut at, mut to) = ([0; STRIP], [0; STRIP]);
-            for (i, (at, to)) in at.iter_mut().zip(&mut to).enumerate() {
-                (*at, *to) = place.here();
-                if i + 1 < count {
-                    place.advance();
-                }
-            }
-            place.advance();
+            place.fill(&mut at, &mut to, count);
             let mut sums = [start; STRIP];
             if !empty {
                 let tiles = sums.as_flattened_mut().as_chunks_mut::<TILE>().0;
@@ -302,23 +296,28 @@ impl Places {
         }
     }
 
+    /// Where the next `count` outputs see and lie. Beyond the last one it again: nobody uses the result.
     #[inline(always)]
-    fn here(&self) -> (usize, usize) {
-        (self.at, self.to)
-    }
-
-    #[inline(always)]
-    fn advance(&mut self) {
-        self.x += 1;
-        if self.x == self.width {
-            self.x = 0;
-            let back = self.width - 1;
-            self.at = self.at + self.down[0] - back * self.right[0];
-            self.to = self.to + self.down[1] - back * self.right[1];
-        } else {
-            self.at += self.right[0];
-            self.to += self.right[1];
+    fn fill(&mut self, at: &mut [usize; STRIP], to: &mut [usize; STRIP], count: usize) {
+        let mut next = 0;
+        while next < count {
+            let row = (self.width - self.x).min(count - next);
+            for (i, (at, to)) in at[next..next + row].iter_mut().zip(&mut to[next..next + row]).enumerate() {
+                (*at, *to) = (self.at + i * self.right[0], self.to + i * self.right[1]);
+            }
+            next += row;
+            self.x += row;
+            self.at += row * self.right[0];
+            self.to += row * self.right[1];
+            if self.x == self.width {
+                self.x = 0;
+                self.at = self.at + self.down[0] - self.width * self.right[0];
+                self.to = self.to + self.down[1] - self.width * self.right[1];
+            }
         }
+        let (last_at, last_to) = (at[count - 1], to[count - 1]);
+        at[count..].fill(last_at);
+        to[count..].fill(last_to);
     }
 }
 
@@ -337,6 +336,7 @@ fn write<T: Element, S: Simd>(
     to: &[usize; STRIP],
 ) {
     let zero = T::Vector::splat(simd, T::zero());
+    let floor = if finish.relu { zero } else { T::Vector::splat(simd, T::neg_infinity()) };
     for lane in (0..channels).step_by(LANES) {
         for first in (0..count).step_by(LANES) {
             let mut square = [zero; LANES];
@@ -344,18 +344,28 @@ fn write<T: Element, S: Simd>(
                 *row = load(simd, &sums[lane..lane + LANES]);
             }
             let square = T::Vector::transpose(simd, square);
-            let len = LANES.min(count - first);
-            let rows = y[lane * plane..].chunks_exact_mut(plane);
-            for (mut sum, row) in square.into_iter().zip(rows) {
-                if finish.relu {
-                    sum = zero.max(sum);
+            let (len, rows) = (LANES.min(count - first), LANES.min(channels - lane));
+            if flat && len == LANES && rows == LANES {
+                let place = lane * plane + to[first];
+                require(place + (LANES - 1) * plane + LANES <= y.len());
+                let start = y.as_mut_ptr().wrapping_add(place);
+                // Eight rows, so that the loop is unrolled and the square stays in registers.
+                for (i, sum) in square.into_iter().enumerate() {
+                    let row = start.wrapping_add(i * plane);
+                    // SAFETY: the last of the rows ends in `y`, as was just checked.
+                    unsafe {
+                        let sum = floor.max(sum);
+                        let sum = if finish.accumulate { T::Vector::read(simd, row) + sum } else { sum };
+                        sum.write(row);
+                    }
                 }
+                continue;
+            }
+            for (sum, row) in square.into_iter().zip(y[lane * plane..].chunks_exact_mut(plane)) {
+                let sum = floor.max(sum);
                 if flat {
                     let row = &mut row[to[first]..][..len];
-                    if finish.accumulate {
-                        sum = load(simd, row) + sum;
-                    }
-                    store(sum, row);
+                    store(if finish.accumulate { load(simd, row) + sum } else { sum }, row);
                 } else {
                     for (sum, to) in sum.to_array().into_iter().zip(&to[first..first + len]) {
                         row[*to] = if finish.accumulate { row[*to] + sum } else { sum };

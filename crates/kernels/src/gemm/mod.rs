@@ -77,7 +77,7 @@ const PANEL: usize = PANEL_DEPTH * 2 * TILE_COLUMNS;
 /// Elements in a cache line of 64 bytes, if they are `f32`.
 const LINE: usize = 16;
 /// Rows whose length is a multiple of this start in at most four sets of a usual first-level cache.
-const SETS: usize = 16 * LINE;
+const SETS: usize = 32 * LINE;
 /// Multiply-adds that are worth a task of their own.
 const TASK_WORK: usize = 1 << 20;
 /// The most column groups and the most row blocks.
@@ -172,7 +172,8 @@ pub const fn gemm_scratch(gemm: &Gemm) -> usize {
 
 /// What [`gemm_scratch`] is at most, on any processor: for state that goes from one to another.
 pub const fn gemm_scratch_anywhere(gemm: &Gemm) -> usize {
-    if gemm.m == 0 || gemm.n <= 1 || gemm.k == 0 {
+    // What copies nothing needs nothing, which a small product wants to know without a division.
+    if gemm.m == 0 || gemm.n <= 1 || gemm.k == 0 || !gemm.copies_a() {
         return 0;
     }
     greater(gemm.scratch(&gemm.blocks()), gemm.scratch(&gemm.sequential_blocks()))
@@ -358,7 +359,7 @@ struct Strided<'a, T> {
 
 /// A panel on the stack, which is aligned and in the cache.
 #[repr(align(64))]
-struct Buffer<T>(MaybeUninit<[T; PANEL]>);
+struct Buffer<T>([MaybeUninit<T>; PANEL]);
 
 impl<T: Element> Strided<'_, T> {
     /// Copies the panel of these columns to `buffer`, in rows of whole vectors of so many lanes.
@@ -368,12 +369,12 @@ impl<T: Element> Strided<'_, T> {
         depths: &Range<usize>,
         column: usize,
         [width, lanes]: [usize; 2],
-        buffer: &mut Buffer<T>,
+        buffer: &mut [MaybeUninit<T>],
     ) -> Panel<T> {
         let (stride, depth) = (width.next_multiple_of(lanes), depths.len());
-        let to = buffer.0.as_mut_ptr().cast::<T>();
+        let to = buffer.as_mut_ptr().cast::<T>();
         let panel = Panel { data: to, strides: [stride, 1], width };
-        require(stride * depth <= PANEL);
+        require(stride * depth <= buffer.len());
         if depth == 0 {
             return panel;
         }
@@ -464,47 +465,11 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
     } else if !(one_row && T::run(cx, vector::RowTimesColumns { product, b })) {
         product.add_bias();
         let most = T::run(cx, PanelColumns::<T>::default());
-        let lanes = LANES.max(most / 2);
-        let depth = panel_depth(k);
-        let mut buffer: Buffer<T> = Buffer(MaybeUninit::uninit());
-        let mut start = 0;
-        loop {
-            let depths = start..k.min(start + depth);
-            let a = if a_buffer.is_empty() {
-                product.a_in_place(start)
-            } else {
-                copy_a(cx, product, &depths, a_buffer)
-            };
-            let mut column = product.columns.start;
-            while column < product.columns.end {
-                let left = product.columns.end - column;
-                // One wide tile rather than two narrow ones.
-                let in_place = left >= most || left == lanes || left > lanes && product.rows.len() <= LANES;
-                let panel = if b.in_place && in_place {
-                    // Wrapping, because there is nothing to point at if k is 0.
-                    let data = b.b.as_ptr().wrapping_add(start * b.strides[0] + column);
-                    Panel { data, strides: b.strides, width: most.min(left - left % lanes) }
-                } else {
-                    b.copy(cx, &depths, column, [most.min(left), lanes], &mut buffer)
-                };
-                column += panel.width;
-                // What is copied next.
-                let next =
-                    (panel.data == buffer.0.as_ptr().cast() && column < product.columns.end).then(|| {
-                        let data = b.b.as_ptr().wrapping_add(start * b.strides[0] + column * b.strides[1]);
-                        let columns = most.min(product.columns.end - column);
-                        let [rows, len] = match b.strides {
-                            [_, 1] => [depths.len(), columns],
-                            _ => [columns, depths.len()],
-                        };
-                        Next { data, stride: b.strides[0].max(b.strides[1]), rows, len }
-                    });
-                T::run(cx, Tiles { next, ..product.tiles(&depths, a, column - panel.width, panel) });
-            }
-            start = depths.end;
-            if start == k {
-                break;
-            }
+        let (lanes, columns) = (LANES.max(most / 2), product.columns.len());
+        if b.in_place && (columns.is_multiple_of(most) || columns == lanes) {
+            multiply_panels(cx, product, b, a_buffer, [most, lanes], &mut []);
+        } else {
+            with_buffer(cx, product, b, a_buffer, [most, lanes]);
         }
     }
     // What is too long for the end of every tile.
@@ -518,6 +483,70 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
                 Activation::Tanh => T::run(cx, MapOp { f: functions::Tanh, span }),
                 _ => T::run(cx, MapOp { f: functions::Sigmoid, span }),
             }
+        }
+    }
+}
+
+/// A function of its own, because making so much room on the stack takes longer than a small product that needs none.
+#[inline(never)]
+fn with_buffer<T: Element>(
+    cx: &Context<'_>,
+    product: &Product<'_, T>,
+    b: &Strided<'_, T>,
+    a_buffer: &mut [T],
+    widths: [usize; 2],
+) {
+    let mut buffer: Buffer<T> = Buffer([MaybeUninit::uninit(); PANEL]);
+    multiply_panels(cx, product, b, a_buffer, widths, &mut buffer.0);
+}
+
+/// The tiles of a block, panel by panel. `buffer` is for a panel; empty if all are read where they lie.
+fn multiply_panels<T: Element>(
+    cx: &Context<'_>,
+    product: &Product<'_, T>,
+    b: &Strided<'_, T>,
+    a_buffer: &mut [T],
+    [most, lanes]: [usize; 2],
+    buffer: &mut [MaybeUninit<T>],
+) {
+    let (k, depth) = (product.k, panel_depth(product.k));
+    let mut start = 0;
+    loop {
+        let depths = start..k.min(start + depth);
+        let a = if a_buffer.is_empty() {
+            product.a_in_place(start)
+        } else {
+            copy_a(cx, product, &depths, a_buffer)
+        };
+        let mut column = product.columns.start;
+        while column < product.columns.end {
+            let left = product.columns.end - column;
+            // One wide tile rather than two narrow ones.
+            let in_place = left >= most || left == lanes || left > lanes && product.rows.len() <= LANES;
+            let in_place = b.in_place && in_place;
+            let panel = if in_place {
+                // Wrapping, because there is nothing to point at if k is 0.
+                let data = b.b.as_ptr().wrapping_add(start * b.strides[0] + column);
+                Panel { data, strides: b.strides, width: most.min(left - left % lanes) }
+            } else {
+                b.copy(cx, &depths, column, [most.min(left), lanes], buffer)
+            };
+            column += panel.width;
+            // What is copied next.
+            let next = (!in_place && column < product.columns.end).then(|| {
+                let data = b.b.as_ptr().wrapping_add(start * b.strides[0] + column * b.strides[1]);
+                let columns = most.min(product.columns.end - column);
+                let [rows, len] = match b.strides {
+                    [_, 1] => [depths.len(), columns],
+                    _ => [columns, depths.len()],
+                };
+                Next { data, stride: b.strides[0].max(b.strides[1]), rows, len }
+            });
+            T::run(cx, Tiles { next, ..product.tiles(&depths, a, column - panel.width, panel) });
+        }
+        start = depths.end;
+        if start == k {
+            break;
         }
     }
 }
