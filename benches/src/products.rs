@@ -91,8 +91,13 @@ pub fn convolutions(cx: Context<'static>) -> Vec<Row> {
         dilation: [1; 2],
         groups,
     };
-    let shapes =
-        [shape(1, 28, 32, 3, 1), shape(32, 14, 64, 3, 1), shape(64, 7, 64, 1, 1), shape(32, 14, 32, 3, 32)];
+    let shapes = [
+        shape(1, 28, 32, 3, 1),
+        shape(32, 14, 64, 3, 1),
+        shape(64, 7, 64, 1, 1),
+        shape(64, 14, 64, 1, 1),
+        shape(32, 14, 32, 3, 32),
+    ];
     let mut rows = vec![];
     for s in shapes {
         let work =

@@ -59,9 +59,9 @@ impl Shape {
         if dims.len() > MAX_RANK {
             return Err(RankError { rank: dims.len() });
         }
-        let mut shape = Shape { dims: [1; MAX_RANK], rank: dims.len() as u8 };
-        shape.dims[..dims.len()].copy_from_slice(dims);
-        Ok(shape)
+        // Axis by axis: a copy of unknown length would be a call.
+        let axis = |axis: usize| dims.get(axis).copied().unwrap_or(1);
+        Ok(Shape { dims: core::array::from_fn(axis), rank: dims.len() as u8 })
     }
 
     /// The number of axes.
@@ -82,7 +82,9 @@ impl Shape {
     /// The number of elements: the product of all lengths, 1 for a scalar.
     #[allow(clippy::len_without_is_empty, reason = "an axis of length 0 is rejected where data enters")]
     pub fn len(&self) -> usize {
-        self.dims().iter().product()
+        // Axes that do not exist are 1: without a loop of unknown length it is a few multiplications, and every step of a plan asks.
+        let [a, b, c, d, e, f] = self.dims;
+        (a * b) * (c * d) * (e * f)
     }
 
     /// How many elements lie between neighbours along each axis when the data is contiguous and row-major. Only the

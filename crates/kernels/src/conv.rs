@@ -3,16 +3,18 @@
 //! All three are matrix products whose B is never written out. With each channel of one image padded by zeros, the
 //! element that tap (channel, ky, kx) sees at output pixel (y, x) lies at `tap offset + pixel offset`. Where there are
 //! channels enough to fill vectors, they are the lanes and pixels are read where they lie (`direct.rs`); else pixels are
-//! the lanes, and a panel of B is gathered from the padded image just before it is multiplied. The gradient by the input
+//! the lanes, and a panel of B is gathered from the padded image just before it is multiplied. With a kernel of one tap, B is the
+//! image as it lies (`pointwise.rs`). The gradient by the input
 //! is the convolution of `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
 
 pub mod depthwise;
 pub mod direct;
 mod plain;
+mod pointwise;
 
 use crate::elementwise::{Span, functions, map};
 use crate::gemm::{
-    Activation, Bias, Panel, Product, Source, TILE_COLUMNS, load, multiply, panel_depth, store,
+    Activation, Bias, Panel, Product, Source, TILE_COLUMNS, gemm_scratch, load, multiply, panel_depth, store,
 };
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
@@ -128,6 +130,9 @@ impl ConvShape {
         if self.is_depthwise() {
             return ConvMethod::Depthwise;
         }
+        if self.is_pointwise() {
+            return ConvMethod::Product;
+        }
         // With few products for each output, turning sixteen channels into planes costs more than it saves.
         if self.in_group() * self.taps() < 16 {
             ConvMethod::Panels
@@ -141,6 +146,9 @@ impl ConvShape {
         if self.is_depthwise() {
             return ConvMethod::Depthwise;
         }
+        if self.is_pointwise() {
+            return ConvMethod::Product;
+        }
         let simple = |axis: usize| self.stride[axis] == 1 || self.dilation[axis] == 1;
         if simple(0) && simple(1) { ConvMethod::for_lanes(self.in_group()) } else { ConvMethod::Panels }
     }
@@ -149,6 +157,9 @@ impl ConvShape {
     pub fn backward_weight_method(&self) -> ConvMethod {
         if self.is_depthwise() {
             return ConvMethod::Depthwise;
+        }
+        if self.is_pointwise() {
+            return ConvMethod::Product;
         }
         ConvMethod::for_lanes(self.out_group())
     }
@@ -273,6 +284,8 @@ pub enum ConvMethod {
     Panels,
     /// One channel for each group: lanes are the pixels of a row, read where they lie.
     Depthwise,
+    /// A kernel of one tap: a matrix product for each image, of the weights and the planes as they lie.
+    Product,
 }
 
 impl ConvMethod {
@@ -292,6 +305,7 @@ impl fmt::Display for ConvMethod {
             ConvMethod::Direct => "direct",
             ConvMethod::Panels => "panels",
             ConvMethod::Depthwise => "depthwise",
+            ConvMethod::Product => "product",
         })
     }
 }
@@ -641,6 +655,9 @@ pub fn conv2d_forward_scratch(shape: &ConvShape) -> usize {
         }
         ConvMethod::Panels => shape.pieces() * task_scratch(&window, window.taps()),
         ConvMethod::Depthwise => shape.pieces() * window.scratch(),
+        ConvMethod::Product => {
+            shape.pieces() * gemm_scratch(&shape.forward_product()) + LANES * window.taps()
+        }
     }
 }
 
@@ -668,6 +685,9 @@ pub fn conv2d_forward<T: Element>(
         return plain::forward(cx, shape, x, weight, bias, activation, y, scratch);
     }
     let window = shape.input_window();
+    if shape.forward_method() == ConvMethod::Product {
+        return pointwise::forward(cx, shape, x, weight, bias, activation, y, scratch);
+    }
     if shape.forward_method() != ConvMethod::Direct {
         return correlate(cx, shape, &window, x, weight, bias, activation, y, false, scratch);
     }
@@ -725,6 +745,9 @@ pub fn conv2d_backward_input_scratch(shape: &ConvShape) -> usize {
             shape.weight_len() + shape.pieces() * task_scratch(&window, window.taps())
         }
         ConvMethod::Depthwise => shape.weight_len() + shape.pieces() * shape.gradient_window().scratch(),
+        ConvMethod::Product => {
+            shape.pieces() * gemm_scratch(&shape.input_product()) + LANES * shape.out_group()
+        }
     }
 }
 
@@ -746,6 +769,9 @@ pub fn conv2d_backward_input<T: Element>(
     require(scratch.len() >= conv2d_backward_input_scratch(shape));
     if is_plain(cx) {
         return plain::backward_input(shape, dy, weight, dx, accumulate, scratch);
+    }
+    if shape.backward_input_method() == ConvMethod::Product {
+        return pointwise::backward_input(cx, shape, dy, weight, dx, accumulate, scratch);
     }
     let (taps, inputs, outputs) = (shape.taps(), shape.in_group(), shape.out_group());
     if shape.backward_input_method() != ConvMethod::Direct {
@@ -1042,7 +1068,7 @@ impl ConvShape {
                 let taps = self.in_group() * self.taps();
                 self.groups * packed_len(self.out_group(), taps.next_multiple_of(ROWS))
             }
-            ConvMethod::Panels | ConvMethod::Depthwise => self.weight_len(),
+            ConvMethod::Panels | ConvMethod::Depthwise | ConvMethod::Product => self.weight_len(),
         }
     }
 
@@ -1053,6 +1079,7 @@ impl ConvShape {
             ConvMethod::Direct => window.scratch() + packed_len(self.out_group(), self.out_plane()),
             ConvMethod::Panels => task_scratch(&window, self.out_plane()),
             ConvMethod::Depthwise => window.scratch(),
+            ConvMethod::Product => gemm_scratch(&self.weight_product()).max(LANES * self.out_plane()),
         }
     }
 }
@@ -1098,6 +1125,7 @@ pub fn conv2d_backward_weight<T: Element>(
                 T::run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch })
             }
             ConvMethod::Panels => T::run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
+            ConvMethod::Product => pointwise::weight_sums(cx, shape, x, dy, images, sum, scratch),
             ConvMethod::Depthwise => {
                 let (x_image, image, plane) =
                     (x.len() / shape.batch, dy.len() / shape.batch, shape.out_plane());

@@ -360,7 +360,7 @@ pub(super) fn backward_input<T: Element>(
     scratch: &mut [T],
 ) {
     let method = shape.backward_input_method();
-    let goes_on = accumulate && method == ConvMethod::Panels;
+    let goes_on = accumulate && matches!(method, ConvMethod::Panels | ConvMethod::Product);
     let finish = Finish { bias: None, goes_on, relu: false, accumulate: accumulate && !goes_on };
     let lanes = [shape.in_group(), shape.taps(), shape.height * shape.width];
     let direct = method == ConvMethod::Direct;

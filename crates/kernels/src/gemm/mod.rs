@@ -74,6 +74,8 @@ const BLOCK_ROWS: usize = 32 * TILE_ROWS;
 const MOST_ROWS: usize = 512;
 /// Elements of a panel of B: 48 KiB of `f32`.
 const PANEL: usize = PANEL_DEPTH * 2 * TILE_COLUMNS;
+/// Elements of the panel of a small product: 4 KiB of `f32`, a page.
+const SMALL_PANEL: usize = 1 << 10;
 /// Elements in a cache line of 64 bytes, if they are `f32`.
 const LINE: usize = 16;
 /// Rows whose length is a multiple of this start in at most four sets of a usual first-level cache.
@@ -359,7 +361,7 @@ struct Strided<'a, T> {
 
 /// A panel on the stack, which is aligned and in the cache.
 #[repr(align(64))]
-struct Buffer<T>([MaybeUninit<T>; PANEL]);
+struct Buffer<T, const LEN: usize>([MaybeUninit<T>; LEN]);
 
 impl<T: Element> Strided<'_, T> {
     /// Copies the panel of these columns to `buffer`, in rows of whole vectors of so many lanes.
@@ -469,7 +471,11 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
         if b.in_place && (columns.is_multiple_of(most) || columns == lanes) {
             multiply_panels(cx, product, b, a_buffer, [most, lanes], &mut []);
         } else {
-            with_buffer(cx, product, b, a_buffer, [most, lanes]);
+            // Making room on the stack takes longer than a small product that needs little.
+            match panel_depth(k) * most <= SMALL_PANEL {
+                true => with_buffer::<T, SMALL_PANEL>(cx, product, b, a_buffer, [most, lanes]),
+                false => with_buffer::<T, PANEL>(cx, product, b, a_buffer, [most, lanes]),
+            }
         }
     }
     // What is too long for the end of every tile.
@@ -487,16 +493,16 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
     }
 }
 
-/// A function of its own, because making so much room on the stack takes longer than a small product that needs none.
+/// [`multiply_panels`] with room for a panel of so many elements.
 #[inline(never)]
-fn with_buffer<T: Element>(
+fn with_buffer<T: Element, const LEN: usize>(
     cx: &Context<'_>,
     product: &Product<'_, T>,
     b: &Strided<'_, T>,
     a_buffer: &mut [T],
     widths: [usize; 2],
 ) {
-    let mut buffer: Buffer<T> = Buffer([MaybeUninit::uninit(); PANEL]);
+    let mut buffer: Buffer<T, LEN> = Buffer([MaybeUninit::uninit(); LEN]);
     multiply_panels(cx, product, b, a_buffer, widths, &mut buffer.0);
 }
 

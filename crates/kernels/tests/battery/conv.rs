@@ -3,7 +3,7 @@
 use crate::support::{Random, assert_within, contexts, same_bits};
 use bantam_core::Real;
 use bantam_kernels::{
-    Activation, ConvShape, Element, conv2d_backward_input, conv2d_backward_input_scratch,
+    Activation, ConvMethod, ConvShape, Element, conv2d_backward_input, conv2d_backward_input_scratch,
     conv2d_backward_weight, conv2d_backward_weight_scratch, conv2d_forward, conv2d_forward_scratch,
 };
 
@@ -167,5 +167,11 @@ fn shapes_of_networks() {
         shape(4, 24, 7, 48, 1, 1, 1),
     ] {
         check::<f32>(&mut random, &shape);
+    }
+    // Products of images, in one piece and in several, in groups, and with one channel.
+    for shape in [shape(2, 6, 9, 10, 1, 1, 2), shape(20, 24, 9, 48, 1, 1, 1), shape(3, 1, 8, 9, 1, 1, 1)] {
+        assert_eq!(shape.forward_method(), ConvMethod::Product, "{shape:?}");
+        check::<f32>(&mut random, &shape);
+        check::<f64>(&mut random, &shape);
     }
 }
