@@ -61,7 +61,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type F32: Vector<f32, Self> + Exponent;
     /// Eight `f64`.
     type F64: Vector<f64, Self>;
-    /// Whether functions of each lane go over vectors in pairs.
+    /// Whether functions of each lane take vectors in pairs ([`Paired`]): where a vector is one register, a long function waits for
+    /// its own results.
     const PAIRS: bool = false;
     /// The token for one number at a time.
     type Single: Simd;
@@ -158,8 +159,8 @@ pub struct Tile<T> {
 pub trait Vector<T, S>:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
-    /// The number of lanes: eight, except with a [`Simd::Wide`] token. Of more lanes than eight, what takes or makes an array
-    /// sees the first eight.
+    /// The number of lanes: eight, except with a [`Simd::Wide`] token and in pairs. Of more lanes than eight, what takes or makes an
+    /// array sees the first eight.
     const WIDTH: usize = LANES;
 
     /// A loop in assembly for the highest tile of products, where there is one.
@@ -400,7 +401,7 @@ pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     /// The lanes as `f64`.
     fn widen<S: Simd>(simd: S, x: Self::Vector<S>) -> S::F64;
 
-    /// eˣ. `f32`: at most 1 ulp wrong; `f64`: `libm` lane by lane.
+    /// eˣ. `f32`: at most 1.01 ulp wrong; `f64`: `libm` lane by lane.
     fn exp_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Natural logarithm. `f32`: at most 1 ulp wrong; `f64`: `libm`.
     fn ln_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;

@@ -76,19 +76,28 @@ impl<T: Real, S: Simd, V: Vector<T, S>> Vector<T, Paired<S>> for Pair<V> {
 
     #[inline(always)]
     unsafe fn read_lanes(simd: Paired<S>, from: *const T, lanes: u32) -> Self {
-        // SAFETY: the caller's obligation; where the second vector has no lanes, its address is not read.
+        let more = lanes >> V::WIDTH;
+        // SAFETY: the caller's obligation; lanes are the first ones, so where there are more, all of the first vector exist.
         unsafe {
-            let second = V::read_lanes(simd.0, from.wrapping_add(V::WIDTH), lanes >> V::WIDTH);
-            Pair(V::read_lanes(simd.0, from, lanes & ((1 << V::WIDTH) - 1)), second)
+            if more == 0 {
+                Pair(V::read_lanes(simd.0, from, lanes), V::splat(simd.0, T::zero()))
+            } else {
+                Pair(V::read(simd.0, from), V::read_lanes(simd.0, from.add(V::WIDTH), more))
+            }
         }
     }
 
     #[inline(always)]
     unsafe fn write_lanes(self, to: *mut T, lanes: u32) {
-        // SAFETY: the caller's obligation; where the second vector has no lanes, its address is not written.
+        let more = lanes >> V::WIDTH;
+        // SAFETY: as for `read_lanes`.
         unsafe {
-            self.0.write_lanes(to, lanes & ((1 << V::WIDTH) - 1));
-            self.1.write_lanes(to.wrapping_add(V::WIDTH), lanes >> V::WIDTH);
+            if more == 0 {
+                self.0.write_lanes(to, lanes);
+            } else {
+                self.0.write(to);
+                self.1.write_lanes(to.add(V::WIDTH), more);
+            }
         }
     }
 

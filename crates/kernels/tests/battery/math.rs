@@ -21,7 +21,7 @@ pub struct Promise<F> {
 }
 
 pub const EXP: Promise<functions::Exp> =
-    Promise { name: "exp", function: functions::Exp, bound: 1.0, fall: 0.0, exact: f64::exp };
+    Promise { name: "exp", function: functions::Exp, bound: 1.01, fall: 0.0, exact: f64::exp };
 pub const LN: Promise<functions::Ln> =
     Promise { name: "ln", function: functions::Ln, bound: 1.0, fall: 0.0, exact: f64::ln };
 pub const TANH: Promise<functions::Tanh> =
@@ -162,8 +162,24 @@ fn gelu() {
         let unit = 2.0_f64.powi(-24);
         println!("gelu: {worst:.3} ulp, {:.3}, {:.3} with {cx:?}", off / unit, slope_off / unit);
         assert!(
-            worst <= 2.0 && off <= unit && slope_off <= 5.0 * unit,
+            worst <= 1.5 && off <= unit && slope_off <= 5.0 * unit,
             "{worst} {off:e} {slope_off:e} {cx:?}"
         );
+    }
+}
+
+/// Vectors of any width, in pairs or not, and what is left beside them.
+#[test]
+fn every_length() {
+    let x: Vec<f32> = (0..70).map(|i| 0.1 * i as f32 - 3.0).collect();
+    for cx in contexts() {
+        let mut whole = x.clone();
+        map(&cx, functions::Tanh, Span::InPlace(&mut whole));
+        for len in 0..x.len() {
+            let mut y = x.clone();
+            map(&cx, functions::Tanh, Span::InPlace(&mut y[..len]));
+            assert_same_bits("tanh", &whole[..len], &y[..len]);
+            assert_same_bits("what is behind", &x[len..], &y[len..]);
+        }
     }
 }
