@@ -60,6 +60,8 @@ pub fn maps(cx: Context<'static>) -> Vec<Row> {
         mapped(cx, "ln", functions::Ln),
         mapped(cx, "tanh", functions::Tanh),
         mapped(cx, "sigmoid", functions::Sigmoid),
+        mapped(cx, "gelu", functions::Gelu),
+        mapped(cx, "sine", functions::Sin),
     ]
 }
 

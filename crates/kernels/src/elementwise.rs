@@ -4,7 +4,7 @@ pub mod functions;
 
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::simd::{Element, LANES, Paired, Simd, SimdOp, Vector, run};
 use crate::streams::{in_streams, is_long};
 use bantam_core::{Context, MAX_RANK};
 
@@ -136,25 +136,13 @@ pub(crate) unsafe fn map_line<T: Element, S: Simd, F: MapFn<T>>(
         }
         return;
     }
-    let width = <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH;
     if const { F::WIDE && <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH > LANES } {
-        let simd = simd.wide();
-        let whole = len - len % width;
-        for range in in_streams(whole, 2) {
-            for at in range.step_by(width) {
-                // SAFETY: 1. and 2.; the elements are read before they are written.
-                unsafe { f.apply(simd, T::Vector::read(simd, x.add(at))).write(y.add(at)) };
-            }
-        }
-        if whole < len {
-            let lanes = (1 << (len - whole)) - 1;
-            // SAFETY: as above, for fewer elements than a vector has.
-            unsafe {
-                let tail = T::Vector::read_lanes(simd, x.add(whole), lanes);
-                f.apply(simd, tail).write_lanes(y.add(whole), lanes);
-            }
-        }
-        return;
+        // SAFETY: 1. and 2.
+        return unsafe { map_wide(simd.wide(), f, x, y, len) };
+    }
+    if const { F::WIDE && S::PAIRS } {
+        // SAFETY: 1. and 2.
+        return unsafe { map_wide(Paired(simd), f, x, y, len) };
     }
     let whole = len - len % LANES;
     for range in in_streams(whole, 2) {
@@ -171,6 +159,33 @@ pub(crate) unsafe fn map_line<T: Element, S: Simd, F: MapFn<T>>(
         unsafe {
             let lanes = load_tail(simd, x.add(whole), len - whole);
             store_tail(f.apply(simd, lanes), y.add(whole), len - whole);
+        }
+    }
+}
+
+/// As [`map_line`], by vectors of more lanes than eight.
+///
+/// # Safety
+/// As for [`map_line`].
+#[inline(always)]
+unsafe fn map_wide<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: *const T, y: *mut T, len: usize) {
+    let width = <T::Vector<S> as Vector<T, S>>::WIDTH;
+    let whole = len - len % width;
+    for range in in_streams(whole, 2) {
+        let mut at = range.start;
+        // Not `step_by`, which divides.
+        while at < range.end {
+            // SAFETY: 1. and 2. of `map_line`; the elements are read before they are written.
+            unsafe { f.apply(simd, T::Vector::read(simd, x.add(at))).write(y.add(at)) };
+            at += width;
+        }
+    }
+    if whole < len {
+        let lanes = (1 << (len - whole)) - 1;
+        // SAFETY: as above, for fewer elements than a vector has.
+        unsafe {
+            let tail = T::Vector::read_lanes(simd, x.add(whole), lanes);
+            f.apply(simd, tail).write_lanes(y.add(whole), lanes);
         }
     }
 }

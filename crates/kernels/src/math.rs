@@ -1,10 +1,10 @@
 //! The elementary functions of both number types.
 //!
-//! For `f32` they are polynomials of our own, without branches but for sine and cosine of large arguments, lane by lane the
-//! same at every level, but for the reciprocals of AVX-512. Largest errors in ulp over all 2^32 arguments, with two roundings and with fused ones: exp 0.957 and 0.987,
-//! tanh 1.207 and 1.207, sigmoid 1.389 and 1.437, ln 0.835 and 0.835, erf 1.264 and 1.055, cosine 0.993 and 0.977, sine
-//! 1.029 with two; with fused ones sine was sampled: 0.929. `tests/battery/exhaustive.rs` says how to repeat that. `f64` is there to check
-//! gradients and calls `libm` lane by lane.
+//! For `f32` they are polynomials of our own, almost without branches (a rare one for exponentials that are not normal, and `libm` for
+//! sine and cosine of large arguments), lane by lane the same at every level, but for the quotients of AVX-512. Largest errors in ulp
+//! over all 2^32 arguments, with two roundings and with fused ones: exp 0.983 and 1.009, tanh 1.470 and 1.225, sigmoid 1.445 and 1.452,
+//! ln 0.835 and 0.835, erf 1.444 and 1.354, cosine 0.993 and 0.977, sine 1.029 with two; with fused ones sine was sampled: 0.929.
+//! `tests/battery/exhaustive.rs` says how to repeat that. `f64` is there to check gradients and calls `libm` lane by lane.
 
 use crate::simd::{Element, Elementary, Exponent, Simd, Vector};
 
@@ -18,36 +18,43 @@ fn each<T: Element, S: Simd>(simd: S, x: T::Vector<S>, f: impl Fn(T) -> T) -> T:
 const LN_2_HIGH: f32 = 0.693_115_23;
 const LN_2_LOW: f32 = 3.194_618_3e-5;
 
-/// The nearest integer, ties to even, of lanes below 2^22: adding 3·2^22 leaves no bits after the point.
+/// 3·2^22: no number between 2^23 and 2^24 has bits after the point, so n + `INTEGER` is rounded to an integer, for |n| below 2^22,
+/// and its lowest bits are those of n.
+const INTEGER: f32 = 12_582_912.0;
+
+/// The nearest integer, ties to even, of lanes below 2^22.
 #[inline(always)]
 fn round<S: Simd>(simd: S, x: S::F32) -> S::F32 {
-    let magic = S::F32::splat(simd, 12_582_912.0);
-    (x + magic) - magic
+    let integer = S::F32::splat(simd, INTEGER);
+    (x + integer) - integer
 }
 
-/// (n, r) with x = n · ln 2 + r, n an integer and |r| at most a little more than ln 2 / 2.
+/// (n + [`INTEGER`], r) with x = n · ln 2 + r, n an integer and |r| at most a little more than ln 2 / 2.
 #[inline(always)]
 fn reduce<S: Simd>(simd: S, x: S::F32) -> (S::F32, S::F32) {
-    let n = round(simd, x * S::F32::splat(simd, core::f32::consts::LOG2_E));
+    let integer = S::F32::splat(simd, INTEGER);
+    let rounded = x.mul_add(S::F32::splat(simd, core::f32::consts::LOG2_E), integer);
+    let n = rounded - integer;
     let r = n.mul_add(S::F32::splat(simd, -LN_2_HIGH), x);
-    (n, n.mul_add(S::F32::splat(simd, -LN_2_LOW), r))
+    (rounded, n.mul_add(S::F32::splat(simd, -LN_2_LOW), r))
 }
 
-/// eʳ − 1 = r + r²·q(r) for |r| ≤ ln 2 / 2, where q interpolates (eʳ − 1 − r) / r² at Chebyshev nodes: 2^-30 wrong.
+/// r² and q(r) with eʳ − 1 = r + r²·q(r) for |r| ≤ ln 2 / 2, 2^-28 wrong: a minimax polynomial whose coefficients were then moved by
+/// some units, so that the largest error of [`Exp`] got smaller.
+#[inline(always)]
+fn square_and_rest<S: Simd>(simd: S, r: S::F32) -> (S::F32, S::F32) {
+    let splat = |value| S::F32::splat(simd, value);
+    let square = r * r;
+    let high = splat(0.001_374_544).mul_add(square, splat(0.008_368_407).mul_add(r, splat(0.041_668_84)));
+    let low = splat(0.166_665_14).mul_add(r, splat(0.499_999_94));
+    (square, high.mul_add(square, low))
+}
+
+/// eʳ − 1 for |r| ≤ ln 2 / 2.
 #[inline(always)]
 fn exp_m1_near_0<S: Simd>(simd: S, r: S::F32) -> S::F32 {
-    let splat = |value| S::F32::splat(simd, value);
-    let q = splat(0.000_198_911_8).mul_add(r, splat(0.001_393_382_1));
-    let q = q.mul_add(r, splat(0.008_333_310_5)).mul_add(r, splat(0.041_666_463));
-    let q = q.mul_add(r, splat(0.166_666_67)).mul_add(r, splat(0.5));
-    (r * r).mul_add(q, r)
-}
-
-/// (high, low) with high + low = x + y and high the rounded sum, for |x| ≥ |y| or x = 0 (Dekker, 1971).
-#[inline(always)]
-fn sum_of_two<S: Simd>(x: S::F32, y: S::F32) -> (S::F32, S::F32) {
-    let high = x + y;
-    (high, y - (high - x))
+    let (square, q) = square_and_rest(simd, r);
+    square.mul_add(q, r)
 }
 
 /// See [`Element::exp_lanes`].
@@ -56,10 +63,18 @@ struct Exp;
 impl Elementary for Exp {
     #[inline(always)]
     fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+        let splat = |value| S::F32::splat(simd, value);
         // Beyond these the result is infinite or 0; NaN passes, because both choose their argument then.
-        let x = S::F32::splat(simd, 89.0).min(S::F32::splat(simd, -104.0).max(x));
-        let (n, r) = reduce(simd, x);
-        (S::F32::splat(simd, 1.0) + exp_m1_near_0(simd, r)).scale_by_exp2(simd, n)
+        let x = splat(89.0).min(splat(-104.0).max(x));
+        let (rounded, r) = reduce(simd, x);
+        let e = splat(1.0) + exp_m1_near_0(simd, r);
+        if x.abs().all_less_equal(splat(87.0)) {
+            return e.times_exp2(rounded);
+        }
+        // In two factors, since n reaches beyond the exponents of f32 at both ends.
+        let half = (rounded - splat(INTEGER)).mul_add(splat(0.5), splat(INTEGER));
+        let rest = (rounded - half) + splat(INTEGER);
+        e * splat(1.0).times_exp2(half) * splat(1.0).times_exp2(rest)
     }
 }
 
@@ -71,8 +86,8 @@ impl Elementary for Ln {
     fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32 {
         let splat = |value| S::F32::splat(simd, value);
         let (zero, one) = (splat(0.0), splat(1.0));
-        // Subnormal numbers are made normal first.
         let least = splat(f32::MIN_POSITIVE);
+        // Subnormal numbers are made normal first.
         let normal = x.if_less(least, x * splat(8_388_608.0), x);
         let (m, e) = normal.split_exponent();
         let e = x.if_less(least, e - splat(23.0), e);
@@ -94,27 +109,29 @@ impl Elementary for Ln {
 /// See [`Element::tanh_lanes`].
 struct Tanh;
 
-/// Below it tanh x = x + x³·p(x²), where p interpolates at Chebyshev nodes: 2^-27 wrong.
-const TANH_SPLIT: f32 = 0.625;
-
 impl Elementary for Tanh {
     #[inline(always)]
     fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+        // Up to t = 1, tanh t = t − t³ / near(t²), where near is a minimax polynomial for t³ / (t − tanh t), weighted by what its error does to
+        // tanh t: 2^-28. From there on tanh t = 1 − 1 / far(t) with far(t) = (e²ᵗ + 1) / 2. At 1 both are the same, before it far is
+        // less than near, and beyond it near stands still: so the greater one is right.
         let splat = |value| S::F32::splat(simd, value);
-        let (zero, one) = (splat(0.0), splat(1.0));
-        // From 10 on the result is 1; NaN passes.
+        let (half, one) = (splat(0.5), splat(1.0));
+        let first = one.min((-one).max(x));
+        let z = first * first;
+        let near = splat(0.000_226_479_4).mul_add(z, splat(-0.005_691_958_5)).mul_add(z, splat(1.199_992_8));
+        let near = near.mul_add(z, splat(3.000_000_7));
+        // 2t · log₂ e = n + f. An error of e²ᵗ counts a quarter at most, so f needs no second part of the constant. From 10 on the
+        // result is 1; NaN passes.
         let t = splat(10.0).min(x.abs());
-        // tanh t = 1 − 2 / d with d = e²ᵗ + 1 = (2ⁿ + 1) + 2ⁿ·(eʳ − 1), rounded once where it counts.
-        let (n, r) = reduce(simd, t + t);
-        let power = n.exp2_integer();
-        let d = power.mul_add(exp_m1_near_0(simd, r), power + one);
-        let y = one - splat(2.0) * d.reciprocal(simd);
-        let y = x.if_less(zero, -y, y);
-        let z = t * t;
-        let p = splat(0.002_292_647_3).mul_add(z, splat(-0.008_343_86)).mul_add(z, splat(0.021_768_892));
-        let p = p.mul_add(z, splat(-0.053_959_258)).mul_add(z, splat(0.133_333_04));
-        let p = p.mul_add(z, splat(-0.333_333_34));
-        t.if_less(splat(TANH_SPLIT), (z * x).mul_add(p, x), y)
+        let factor = splat(2.0 * core::f32::consts::LOG2_E);
+        let rounded = t.mul_add(factor, splat(INTEGER));
+        let f = t.mul_add(factor, splat(INTEGER) - rounded);
+        // 2ᶠ / 2 by a minimax polynomial: 2^-24 wrong, where that counts most.
+        let p = splat(0.000_665_251_84).mul_add(f, splat(0.004_837_366_2)).mul_add(f, splat(0.027_752_97));
+        let p = p.mul_add(f, splat(0.120_110_72)).mul_add(f, splat(0.346_573_54)).mul_add(f, half);
+        let far = p.times_exp2(rounded) + half;
+        first - (first * z).quotient(simd, near.max(far))
     }
 }
 
@@ -128,43 +145,54 @@ impl Elementary for Sigmoid {
         // result is 0, from 80 on it is 1; NaN passes.
         let splat = |value| S::F32::splat(simd, value);
         let one = splat(1.0);
-        let (n, r) = reduce(simd, splat(104.0).min(splat(-80.0).max(-x)));
+        let (rounded, r) = reduce(simd, splat(104.0).min(splat(-80.0).max(-x)));
         // 2ⁿ in two factors, since n reaches beyond the exponents of f32. Where the second is not 1, nothing is left of the 1.
-        let near = n.min(splat(32.0));
-        let (power, rest) = (near.exp2_integer(), (near - n).exp2_integer());
-        let (d, first) = sum_of_two::<S>(power.max(one), power.min(one));
-        let (d, second) = sum_of_two::<S>(d, power * exp_m1_near_0(simd, r));
-        let q = d.reciprocal(simd);
-        (q - q * q * (first + second)) * rest
+        let most = splat(INTEGER + 32.0);
+        let (power, rest) = if rounded.all_less_equal(most) {
+            (one.times_exp2(rounded), one)
+        } else {
+            let near = most.min(rounded);
+            (one.times_exp2(near), one.times_exp2((near - rounded) + splat(INTEGER)))
+        };
+        let start = power + one;
+        let part = power * exp_m1_near_0(simd, r);
+        let d = start + part;
+        // What was too much in the sums (Dekker, 1971). It counts in the first only where `power` is the greater.
+        let excess = ((start - power) - one) + ((d - start) - part);
+        let q = one.quotient(simd, d);
+        (q * q).mul_add(excess, q) * rest
     }
 }
 
 /// See [`Element::erf_lanes`].
 struct Erf;
 
-/// Below it erf x = x + x·p(x²), above it 1 − e^−(x + x·q(x)), where p and q are minimax polynomials for the relative error
-/// of the result, weighted by its slope: 2^-30 and 2^-28 wrong.
-const ERF_SPLIT: f32 = 0.9375;
-
 impl Elementary for Erf {
     #[inline(always)]
     fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+        // erf t = 1 − e^−(t + t·q(t)), where q is a minimax polynomial, weighted by what its error does to erf t: 2^-28. From 4 on the
+        // result is 1; NaN passes.
         let splat = |value| S::F32::splat(simd, value);
-        // From 4 on the result is 1; NaN passes.
-        let t = splat(4.0).min(x.abs());
-        let s = t * t;
-        let p = splat(8.267_455e-5).mul_add(s, splat(-0.000_811_807_35));
-        let p = p.mul_add(s, splat(0.005_198_83)).mul_add(s, splat(-0.026_858_497));
-        let p = p.mul_add(s, splat(0.112_836_79)).mul_add(s, splat(-0.376_126_32));
-        let p = p.mul_add(s, splat(0.128_379_17));
-        let q = splat(-0.000_213_377_41).mul_add(t, splat(0.003_209_923_9));
-        let q = q.mul_add(t, splat(-0.022_873_743)).mul_add(t, splat(0.105_236_39));
-        let q = q.mul_add(t, splat(0.635_737_8)).mul_add(t, splat(0.128_508_57));
-        let (n, r) = reduce(simd, -q.mul_add(t, t));
         let one = splat(1.0);
-        let y = one - (one + exp_m1_near_0(simd, r)) * n.exp2_integer();
-        let y = x.if_less(splat(0.0), -y, y);
-        t.if_less(splat(ERF_SPLIT), p.mul_add(x, x), y)
+        let t = splat(4.0).min(x.abs());
+        let z = t * t;
+        let even =
+            splat(-9.255_277e-6).mul_add(z, splat(-0.000_632_805_86)).mul_add(z, splat(-0.000_160_340_83));
+        let even = even.mul_add(z, splat(0.102_777_84)).mul_add(z, splat(0.128_379_17));
+        let odd =
+            splat(0.000_117_632_49).mul_add(z, splat(0.001_666_971_6)).mul_add(z, splat(-0.019_153_094));
+        let q = odd.mul_add(z, splat(0.636_619_4)).mul_add(t, even);
+        // t and t·q(t) are added last, for the smaller one is rounded in smaller units; n of their sum's reduction is 0 or less.
+        let part = q * t;
+        let rounded = (part + t).mul_add(splat(-core::f32::consts::LOG2_E), splat(INTEGER));
+        let n = rounded - splat(INTEGER);
+        let high = n.mul_add(splat(LN_2_HIGH), t);
+        let low = n.mul_add(splat(-LN_2_LOW), -part);
+        let (square, q) = square_and_rest(simd, low - high);
+        // 1 − 2ⁿ·eʳ = (1 − 2ⁿ) + 2ⁿ·(1 − eʳ).
+        let power = one.times_exp2(rounded);
+        let y = power.mul_add(high - square.mul_add(q, low), one - power);
+        x.if_less(splat(0.0), -y, y)
     }
 }
 

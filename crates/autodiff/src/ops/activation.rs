@@ -1,4 +1,5 @@
-//! Activations. Their derivatives need only their output, so that the input need not be kept.
+//! Activations. Their derivatives need only their output, so that the input need not be kept; but for GELU, which falls before it
+//! rises.
 
 use super::elementwise::{Elementwise, ZipElementwise};
 use crate::Element;
@@ -78,6 +79,32 @@ impl<T: Element> ZipElementwise<T> for f::TanhGrad {
     }
 }
 
+impl<T: Element> Elementwise<T> for f::Gelu {
+    const NAME: &'static str = "gelu";
+    #[cfg(feature = "alloc")]
+    fn derivative<'g>(self, x: Var<'g, T>, _: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
+        dy.binary(x, f::GeluGrad).into()
+    }
+}
+
+impl<T: Element> ZipElementwise<T> for f::GeluGrad {
+    const NAME: &'static str = "gelu_grad";
+    /// Of dy·(Φ(x) + x·φ(x)), whose second factor has the slope φ(x)·(2 − x²).
+    #[cfg(feature = "alloc")]
+    fn derivatives<'g>(
+        self,
+        dy: Var<'g, T>,
+        x: Var<'g, T>,
+        _: Var<'g, T>,
+        g: Var<'g, T>,
+    ) -> [Gradient<'g, T>; 2] {
+        let square = x.square();
+        let density = (square * T::from_f64(-0.5)).exp() * T::from_f64(0.398_942_280_401_432_7);
+        let slope = density * (-square + T::from_f64(2.0));
+        [g.binary(x, f::GeluGrad).into(), (g * dy * slope).into()]
+    }
+}
+
 #[cfg(feature = "alloc")]
 impl<'g, T: Element> Var<'g, T> {
     /// max(0, x) (Nair and Hinton, 2010); derivative 0 at 0.
@@ -96,5 +123,11 @@ impl<'g, T: Element> Var<'g, T> {
     #[track_caller]
     pub fn tanh(self) -> Var<'g, T> {
         self.unary(f::Tanh)
+    }
+
+    /// x · Φ(x), where Φ is the normal distribution function (Hendrycks and Gimpel, 2016): by the error function, not by tanh.
+    #[track_caller]
+    pub fn gelu(self) -> Var<'g, T> {
+        self.unary(f::Gelu)
     }
 }

@@ -69,8 +69,8 @@ macro_rules! built_in {
 }
 
 built_in! {
-    Map<f::Relu>, Map<f::Sigmoid>, Map<f::Tanh>,
-    Zip<f::ReluGrad>, Zip<f::SigmoidGrad>, Zip<f::TanhGrad>,
+    Map<f::Relu>, Map<f::Sigmoid>, Map<f::Tanh>, Map<f::Gelu>,
+    Zip<f::ReluGrad>, Zip<f::SigmoidGrad>, Zip<f::TanhGrad>, Zip<f::GeluGrad>,
     Map<f::Neg>, Map<f::Abs>, Map<f::Sign>, Map<f::Exp>, Map<f::Ln>, Map<f::Sqrt>, Map<f::Rsqrt>, Map<f::Recip>,
     Map<f::Square>, Map<f::Sin>, Map<f::Cos>,
     Map<f::AddScalar<T>>, Map<f::MulScalar<T>>, Map<f::PowScalar<T>>, Map<f::Clamp<T>>,

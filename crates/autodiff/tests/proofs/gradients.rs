@@ -223,7 +223,7 @@ fn axes_of(rank: usize, bits: u8) -> Vec<usize> {
 
 fn elementwise(checked: &mut Checked) {
     type Function = for<'g> fn(V<'g>) -> V<'g>;
-    let functions: [(Domain, Function); 25] = [
+    let functions: [(Domain, Function); 26] = [
         (Domain::Any, |x| -x),
         (Domain::Distinct, |x| x.abs()),
         (Domain::Any, |x| x.exp()),
@@ -243,6 +243,7 @@ fn elementwise(checked: &mut Checked) {
         (Domain::Distinct, |x| x.relu()),
         (Domain::Any, |x| x.sigmoid()),
         (Domain::Any, |x| x.tanh()),
+        (Domain::Any, |x| x.gelu()),
         (Domain::Any, |x| x.graph().apply(Copied, &[x])),
         (Domain::Any, |x| x.dropout(0.4)),
         (Domain::Any, |x| x.gaussian_dropout(0.4)),

@@ -185,6 +185,30 @@ impl<T: Element> MapFn<T> for Erf {
     }
 }
 
+/// x · Φ(x), where Φ(x) = (1 + erf(x/√2)) / 2 is the normal distribution function; NaN at −∞.
+///
+/// `f32`: at most 1.5 ulp wrong for x ≥ 0, and for the others by 2^-24·|x|: of the small differences between 1 and the error
+/// function nothing more is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Gelu;
+
+impl<T: Element> MapFn<T> for Gelu {
+    const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
+
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
+        let half = x * T::Vector::splat(simd, T::from_f64(0.5));
+        half.mul_add(erf_of_root::<T, S>(simd, x), half)
+    }
+}
+
+/// erf(x/√2).
+#[inline(always)]
+fn erf_of_root<T: Element, S: Simd>(simd: S, x: T::Vector<S>) -> T::Vector<S> {
+    T::erf_lanes(simd, x * T::Vector::splat(simd, T::from_f64(core::f64::consts::FRAC_1_SQRT_2)))
+}
+
 /// −1, 0 or 1 as x is below, at or above 0; NaN stays NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct Sign;
@@ -422,5 +446,22 @@ impl<T: Element> ZipFn<T> for TanhGrad {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S> {
         a * (T::Vector::splat(simd, T::one()) - b * b)
+    }
+}
+
+/// The gradient through [`Gelu`] from (dy, x): dy · (Φ(x) + x · φ(x)) with φ(x) = e^(−x²/2) / √(2π).
+#[derive(Clone, Copy, Debug)]
+pub struct GeluGrad;
+
+impl<T: Element> ZipFn<T> for GeluGrad {
+    const FUSES: bool = true;
+
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, dy: T::Vector<S>, x: T::Vector<S>) -> T::Vector<S> {
+        let splat = |value| T::Vector::splat(simd, T::from_f64(value));
+        let half = splat(0.5);
+        let distribution = half.mul_add(erf_of_root::<T, S>(simd, x), half);
+        let density = T::exp_lanes(simd, x * x * splat(-0.5)) * splat(0.398_942_280_401_432_7);
+        dy * x.mul_add(density, distribution)
     }
 }

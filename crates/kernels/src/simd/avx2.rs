@@ -21,6 +21,7 @@ impl<const FUSED: bool> Avx2<FUSED> {
 impl<const FUSED: bool> Simd for Avx2<FUSED> {
     // Of 16 registers: 12, two for B and one for A.
     const ACCUMULATORS: usize = 12;
+    const PAIRS: bool = true;
     type F32 = F32<FUSED>;
     type F64 = F64<FUSED>;
     type Wide = Self;
@@ -391,12 +392,6 @@ impl<const FUSED: bool, S: ProvesAvx2> Vector<f32, S> for F32<FUSED> {
     }
 
     #[inline(always)]
-    fn all_less_equal(self, other: Self) -> bool {
-        // SAFETY: a value of this type exists only where a token proved AVX2.
-        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(self.0, other.0)) == 0xff }
-    }
-
-    #[inline(always)]
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self {
         self.select::<_CMP_EQ_OQ>(other, yes, no)
     }
@@ -404,12 +399,18 @@ impl<const FUSED: bool, S: ProvesAvx2> Vector<f32, S> for F32<FUSED> {
 
 impl<const FUSED: bool> Exponent for F32<FUSED> {
     #[inline(always)]
-    fn exp2_integer(self) -> Self {
+    fn times_exp2(self, rounded: Self) -> Self {
         // SAFETY: a value of this type exists only where a token proved AVX2.
         unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
-            F32(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+            let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(rounded.0));
+            F32(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(self.0), n)))
         }
+    }
+
+    #[inline(always)]
+    fn all_less_equal(self, other: Self) -> bool {
+        // SAFETY: a value of this type exists only where a token proved AVX2.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LE_OQ>(self.0, other.0)) == 0xff }
     }
 
     #[inline(always)]

@@ -232,25 +232,25 @@ impl Vector<f32, Avx512Wide> for F32 {
 
 impl Exponent for F32 {
     #[inline(always)]
-    fn exp2_integer(self) -> Self {
+    fn times_exp2(self, rounded: Self) -> Self {
         avx512!({
-            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
-            F32(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
+            let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(rounded.0));
+            F32(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), n)))
         })
     }
 
     #[inline(always)]
-    fn scale_by_exp2<S: Simd<F32 = Self>>(self, _: S, n: Self) -> Self {
-        F32(avx512!(_mm512_scalef_ps(self.0, n.0)))
+    fn all_less_equal(self, other: Self) -> bool {
+        avx512!(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(self.0, other.0) == 0xffff)
     }
 
     /// A division takes the divider for sixteen cycles; an estimate of 14 bits and one of Newton's steps are four instructions.
     #[inline(always)]
-    fn reciprocal<S: Simd<F32 = Self>>(self, _: S) -> Self {
+    fn quotient<S: Simd<F32 = Self>>(self, _: S, divisor: Self) -> Self {
         avx512!({
-            let estimate = _mm512_rcp14_ps(self.0);
-            let error = _mm512_fnmadd_ps(self.0, estimate, _mm512_set1_ps(1.0));
-            F32(_mm512_fmadd_ps(estimate, error, estimate))
+            let estimate = _mm512_rcp14_ps(divisor.0);
+            let error = _mm512_fnmadd_ps(divisor.0, estimate, _mm512_set1_ps(1.0));
+            self * F32(_mm512_fmadd_ps(estimate, error, estimate))
         })
     }
 

@@ -11,6 +11,7 @@ mod avx2;
 mod avx512;
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 mod neon;
+mod pair;
 #[cfg(any(feature = "portable", target_arch = "x86"))]
 mod portable;
 #[cfg(any(
@@ -40,6 +41,7 @@ pub use avx2::Avx2;
 pub use avx512::{Avx512, Avx512Wide};
 #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
 pub use neon::Neon;
+pub use pair::Paired;
 #[cfg(any(feature = "portable", target_arch = "x86"))]
 pub use portable::Portable;
 pub use scalar::Scalar;
@@ -59,6 +61,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type F32: Vector<f32, Self> + Exponent;
     /// Eight `f64`.
     type F64: Vector<f64, Self>;
+    /// Whether functions of each lane take vectors in pairs ([`Paired`]): where a vector is one register, a long function waits for
+    /// its own results.
+    const PAIRS: bool = false;
     /// The token for one number at a time.
     type Single: Simd;
 
@@ -154,8 +159,8 @@ pub struct Tile<T> {
 pub trait Vector<T, S>:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
-    /// The number of lanes: eight, except with a [`Simd::Wide`] token. Of more lanes than eight, what takes or makes an array
-    /// sees the first eight.
+    /// The number of lanes: eight, except with a [`Simd::Wide`] token and in pairs. Of more lanes than eight, what takes or makes an
+    /// array sees the first eight.
     const WIDTH: usize = LANES;
 
     /// A loop in assembly for the highest tile of products, where there is one.
@@ -250,15 +255,6 @@ pub trait Vector<T, S>:
 
     /// `yes` where `self <= other`, else `no` (also for NaN).
     fn if_less_equal(self, other: Self, yes: Self, no: Self) -> Self;
-
-    /// Whether every lane of `self` is at most that of `other`: of the first eight, if there are more.
-    #[inline(always)]
-    fn all_less_equal(self, other: Self) -> bool
-    where
-        T: Real,
-    {
-        self.to_array().iter().zip(other.to_array()).all(|(a, b)| *a <= b)
-    }
 
     /// `yes` where `self == other`, else `no` (also for NaN).
     fn if_equal(self, other: Self, yes: Self, no: Self) -> Self;
@@ -370,31 +366,24 @@ unsafe fn copy_lanes<T: Real>(from: *const T, to: *mut T, lanes: u32) {
     }
 }
 
-/// Powers of two of eight `f32`, made and taken apart by their bits.
+/// What is done to `f32` by its bits, and what levels do in ways of their own.
 pub trait Exponent: Sized {
-    /// 2 to the power of `self`, for lanes that are integers from -126 to 127. Other lanes are unspecified.
-    fn exp2_integer(self) -> Self;
+    /// `self * 2^n` for lanes of `rounded` that are 3·2^22 + n, n an integer from -128 to 127: the exponent is added to. Unspecified
+    /// unless `self` and the result are normal.
+    fn times_exp2(self, rounded: Self) -> Self;
 
-    /// `self * 2^n`, rounded once, for lanes of `self` from 1/4 to 4 and of `n` that are integers from -252 to 254. Other lanes
-    /// are unspecified, but NaN stays NaN.
+    /// Whether every lane of `self` is at most that of `other`: not if one is NaN.
+    fn all_less_equal(self, other: Self) -> bool;
+
+    /// `self / divisor`, at most 2 ulp wrong, where the reciprocal of the divisor is normal. Other lanes are unspecified, but NaN
+    /// stays NaN.
     #[inline(always)]
-    fn scale_by_exp2<S: Simd<F32 = Self>>(self, simd: S, n: Self) -> Self
+    fn quotient<S: Simd<F32 = Self>>(self, simd: S, divisor: Self) -> Self
     where
         Self: Vector<f32, S>,
     {
-        // In two factors, since n reaches beyond the exponents of f32 at both ends; adding 3·2^22 rounds to an integer.
-        let magic = Self::splat(simd, 12_582_912.0);
-        let half = n.mul_add(Self::splat(simd, 0.5), magic) - magic;
-        self * half.exp2_integer() * (n - half).exp2_integer()
-    }
-
-    /// 1 / `self`, at most 1 ulp wrong, for lanes whose reciprocal is normal. Other lanes are unspecified, but NaN stays NaN.
-    #[inline(always)]
-    fn reciprocal<S: Simd<F32 = Self>>(self, simd: S) -> Self
-    where
-        Self: Vector<f32, S>,
-    {
-        Self::splat(simd, 1.0) / self
+        let _ = simd;
+        self / divisor
     }
 
     /// Splits into (m, e) with `self = m * 2^e`, e an integer and m from sqrt(1/2) to sqrt(2), for lanes that are
@@ -412,7 +401,7 @@ pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
     /// The lanes as `f64`.
     fn widen<S: Simd>(simd: S, x: Self::Vector<S>) -> S::F64;
 
-    /// eˣ. `f32`: at most 1 ulp wrong; `f64`: `libm` lane by lane.
+    /// eˣ. `f32`: at most 1.01 ulp wrong; `f64`: `libm` lane by lane.
     fn exp_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Natural logarithm. `f32`: at most 1 ulp wrong; `f64`: `libm`.
     fn ln_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;

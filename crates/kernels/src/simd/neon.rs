@@ -109,11 +109,17 @@ transposes!(F32, float32x4_t, neon, vzip1q_f32, vzip2q_f32);
 
 impl Exponent for F32 {
     #[inline(always)]
-    fn exp2_integer(self) -> Self {
+    fn times_exp2(self, rounded: Self) -> Self {
         F32(each!(2, |i| {
-            let exponent = neon!(vaddq_s32(vcvtq_s32_f32(self.0[i]), vdupq_n_s32(127)));
-            neon!(vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+            let n = neon!(vshlq_n_s32::<23>(vreinterpretq_s32_f32(rounded.0[i])));
+            neon!(vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(self.0[i]), n)))
         }))
+    }
+
+    #[inline(always)]
+    fn all_less_equal(self, other: Self) -> bool {
+        let [low, high] = each!(2, |i| neon!(vcleq_f32(self.0[i], other.0[i])));
+        neon!(vminvq_u32(vandq_u32(low, high))) != 0
     }
 
     #[inline(always)]

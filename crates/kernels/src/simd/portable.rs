@@ -1,8 +1,8 @@
 //! The portable level: 128-bit vectors in pairs through the crate `wide` (SSE2, NEON, wasm SIMD128, loops elsewhere).
 
-use super::scalar::{exp2_integer, split_exponent};
+use super::scalar::split_exponent;
 use super::{Exponent, LANES, Simd, SimdOp, Vector};
-use wide::{f32x8, f64x8};
+use wide::{bytemuck::cast, f32x8, f64x8, u32x8};
 
 /// The vectors of `wide`, compiled for what every CPU of the target has.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +108,14 @@ delegate!(f64x8, f64);
 
 impl Exponent for f32x8 {
     #[inline(always)]
-    fn exp2_integer(self) -> Self {
-        f32x8::new(self.to_array().map(exp2_integer))
+    fn times_exp2(self, rounded: Self) -> Self {
+        let (x, n): (u32x8, u32x8) = (cast(self), cast(rounded));
+        cast(x + (n << 23))
+    }
+
+    #[inline(always)]
+    fn all_less_equal(self, other: Self) -> bool {
+        self.simd_le(other).all()
     }
 
     #[inline(always)]

@@ -196,10 +196,10 @@ fn square_root<T: Real>(x: T) -> T {
 /// The bits of sqrt(1/2) as `f32`.
 pub(super) const SQRT_HALF: u32 = 0x3f35_04f3;
 
-/// See [`Exponent::exp2_integer`].
+/// See [`Exponent::times_exp2`].
 #[inline(always)]
-pub(super) fn exp2_integer(x: f32) -> f32 {
-    f32::from_bits((x as i32).wrapping_add(127).wrapping_shl(23) as u32)
+pub(super) fn times_exp2(x: f32, rounded: f32) -> f32 {
+    f32::from_bits(x.to_bits().wrapping_add(rounded.to_bits() << 23))
 }
 
 /// See [`Exponent::split_exponent`].
@@ -213,8 +213,13 @@ pub(super) fn split_exponent(x: f32) -> (f32, f32) {
 
 impl<const N: usize> Exponent for Lanes<f32, N> {
     #[inline(always)]
-    fn exp2_integer(self) -> Self {
-        self.map(exp2_integer)
+    fn times_exp2(self, rounded: Self) -> Self {
+        self.zip(rounded, times_exp2)
+    }
+
+    #[inline(always)]
+    fn all_less_equal(self, other: Self) -> bool {
+        (0..N).all(|i| self.0[i] <= other.0[i])
     }
 
     #[inline(always)]

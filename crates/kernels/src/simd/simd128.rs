@@ -128,8 +128,14 @@ transposes!(F32, v128, simd128, low, high);
 
 impl Exponent for F32 {
     #[inline(always)]
-    fn exp2_integer(self) -> Self {
-        F32(each!(2, |i| i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(self.0[i]), i32x4_splat(127)), 23)))
+    fn times_exp2(self, rounded: Self) -> Self {
+        F32(each!(2, |i| i32x4_add(self.0[i], i32x4_shl(rounded.0[i], 23))))
+    }
+
+    #[inline(always)]
+    fn all_less_equal(self, other: Self) -> bool {
+        let [low, high] = each!(2, |i| f32x4_le(self.0[i], other.0[i]));
+        i32x4_all_true(v128_and(low, high))
     }
 
     #[inline(always)]

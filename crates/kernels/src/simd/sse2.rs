@@ -106,11 +106,17 @@ transposes!(F32, __m128, sse2, _mm_unpacklo_ps, _mm_unpackhi_ps);
 
 impl Exponent for F32 {
     #[inline(always)]
-    fn exp2_integer(self) -> Self {
+    fn times_exp2(self, rounded: Self) -> Self {
         F32(each!(2, |i| {
-            let exponent = sse2!(_mm_add_epi32(_mm_cvtps_epi32(self.0[i]), _mm_set1_epi32(127)));
-            sse2!(_mm_castsi128_ps(_mm_slli_epi32::<23>(exponent)))
+            let n = sse2!(_mm_slli_epi32::<23>(_mm_castps_si128(rounded.0[i])));
+            sse2!(_mm_castsi128_ps(_mm_add_epi32(_mm_castps_si128(self.0[i]), n)))
         }))
+    }
+
+    #[inline(always)]
+    fn all_less_equal(self, other: Self) -> bool {
+        let [low, high] = each!(2, |i| sse2!(_mm_cmple_ps(self.0[i], other.0[i])));
+        sse2!(_mm_movemask_ps(_mm_and_ps(low, high))) == 0xf
     }
 
     #[inline(always)]
