@@ -81,7 +81,7 @@ const LINE: usize = 16;
 /// Rows whose length is a multiple of this start in at most four sets of a usual first-level cache.
 const SETS: usize = 32 * LINE;
 /// Multiply-adds that are worth a task of their own.
-const TASK_WORK: usize = 1 << 20;
+const TASK_WORK: usize = 1 << 18;
 /// The most column groups and the most row blocks.
 const MOST_TASKS: usize = 16;
 /// An operand is read where it lies while it spans no more elements than this: 16 KiB of `f32`.
