@@ -13,10 +13,11 @@ use crate::{
     Element, Error, ErrorKind, Graph, Io, Kind, Op, Shared, Slot, StepContext, ValueType, Var,
     engine::{Action, Home, MOST_INPUTS, Program},
     graph::{Inner, ParameterSpec, Source},
-    ops::{Add, Copied, LossScale},
+    ops::{Alike, Copied, LossScale},
 };
 use alloc::{string::String, vec, vec::Vec};
 use bantam_core::{Optimizer, Shape};
+use bantam_kernels::functions;
 use core::{fmt, ops::Range};
 
 /// The number of no value.
@@ -743,7 +744,7 @@ impl<T: Element> Lowering<T> {
             let complete =
                 self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
             let complete = complete.max(after_loss);
-            let op = T::share(Add::default());
+            let op = T::share(Alike(functions::Add));
             let inputs = vec![before, gradient];
             sums[complete].push(Work::Compute {
                 op,
@@ -1106,8 +1107,12 @@ impl Resident {
 /// Greedy by size: the largest storage first, each at the lowest offset where it meets none that lives at the same
 /// time (Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020). Returns the end.
 fn place_storages(storages: &mut [Storage], start: usize, alignment: usize, share: bool) -> usize {
-    let mut order: Vec<usize> = (0..storages.len()).collect();
-    order.sort_by_key(|&s| (core::cmp::Reverse(storages[s].bytes), storages[s].from));
+    // Put in one by one: there are few, and a board need not have a sorting algorithm.
+    let mut order: Vec<usize> = Vec::with_capacity(storages.len());
+    for (s, storage) in storages.iter().enumerate() {
+        let key = |other: &Storage| (core::cmp::Reverse(other.bytes), other.from);
+        order.insert(order.partition_point(|&other| key(&storages[other]) <= key(storage)), s);
+    }
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut end = start;
     for &s in &order {

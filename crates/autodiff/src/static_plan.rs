@@ -493,7 +493,7 @@ impl<'m, T: Element> StaticSession<'m, T> {
     }
 }
 
-#[cfg(feature = "alloc")]
+#[cfg(feature = "std")]
 mod write {
     //! Plans and weights as source and bytes.
 
@@ -748,5 +748,5 @@ mod write {
     }
 }
 
-#[cfg(feature = "alloc")]
+#[cfg(feature = "std")]
 pub use write::{NotStatic, source, weights};

@@ -11,7 +11,7 @@ impl<T: Element> Elementwise<T> for f::Relu {
     const ACTIVATION: Option<Activation> = Some(Activation::Relu);
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
-        dy.binary(y, f::ReluGrad).into()
+        dy.alike(y, f::ReluGrad).into()
     }
 }
 
@@ -25,7 +25,7 @@ impl<T: Element> ZipElementwise<T> for f::ReluGrad {
         _: Var<'g, T>,
         g: Var<'g, T>,
     ) -> [Gradient<'g, T>; 2] {
-        [g.binary(y, f::ReluGrad).into(), Gradient::Zero]
+        [g.alike(y, f::ReluGrad).into(), Gradient::Zero]
     }
 }
 
@@ -34,7 +34,7 @@ impl<T: Element> Elementwise<T> for f::Sigmoid {
     const ACTIVATION: Option<Activation> = Some(Activation::Sigmoid);
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
-        dy.binary(y, f::SigmoidGrad).into()
+        dy.alike(y, f::SigmoidGrad).into()
     }
 }
 
@@ -50,7 +50,7 @@ impl<T: Element> ZipElementwise<T> for f::SigmoidGrad {
         g: Var<'g, T>,
     ) -> [Gradient<'g, T>; 2] {
         let slope = y * T::from_f64(-2.0) + T::one();
-        [g.binary(y, f::SigmoidGrad).into(), (g * dy * slope).into()]
+        [g.alike(y, f::SigmoidGrad).into(), (g * dy * slope).into()]
     }
 }
 
@@ -59,7 +59,7 @@ impl<T: Element> Elementwise<T> for f::Tanh {
     const ACTIVATION: Option<Activation> = Some(Activation::Tanh);
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
-        dy.binary(y, f::TanhGrad).into()
+        dy.alike(y, f::TanhGrad).into()
     }
 }
 
@@ -74,7 +74,7 @@ impl<T: Element> ZipElementwise<T> for f::TanhGrad {
         _: Var<'g, T>,
         g: Var<'g, T>,
     ) -> [Gradient<'g, T>; 2] {
-        [g.binary(y, f::TanhGrad).into(), (g * dy * y * T::from_f64(-2.0)).into()]
+        [g.alike(y, f::TanhGrad).into(), (g * dy * y * T::from_f64(-2.0)).into()]
     }
 }
 

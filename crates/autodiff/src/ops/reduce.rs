@@ -4,8 +4,10 @@ use super::{reals, shape::Axes};
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_kernels::{Reduce, reduce};
 
@@ -76,7 +78,7 @@ impl<T: Element> Op<T> for Reduction {
         }
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!(
             "ops::Reduction {{ kind: Reduce::{:?}, axes: ops::Axes::from({}) }}",
@@ -130,6 +132,44 @@ impl<T: Element> Op<T> for Reduction {
 
     fn accumulates(&self) -> bool {
         matches!(self.kind, Reduce::Sum | Reduce::Mean)
+    }
+}
+
+/// The sums of the columns of a matrix: the gradient of a bias. What [`Reduction`] would give, without its walk over any axes.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnSums;
+
+impl<T: Element> Op<T> for ColumnSums {
+    fn name(&self) -> &'static str {
+        "column_sums"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [got] = reals("column_sums", inputs)?;
+        if got.rank() != 2 {
+            return Err(OpError::Form { op: "column_sums", expected: "[rows, columns]", got });
+        }
+        Ok(ValueType::real(Shape::of([got[1]])))
+    }
+
+    #[cfg(feature = "std")]
+    fn to_rust(&self) -> Option<String> {
+        Some("ops::ColumnSums".into())
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let shape = io.inputs.value(0).shape;
+        let (x, out) = (io.inputs.real(0), io.output.real());
+        reduce(&cx.kernels, Reduce::Sum, 1, shape[0], shape[1], x, out, io.accumulate);
+    }
+
+    #[cfg(feature = "higher-order")]
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        vec![dy.broadcast_to(node.input(0).shape()).into()]
+    }
+
+    fn accumulates(&self) -> bool {
+        true
     }
 }
 
@@ -204,7 +244,7 @@ impl<'g, T: Element> Var<'g, T> {
             return self;
         }
         let missing = own.rank().saturating_sub(shape.rank());
-        // Of a single element, a sum is itself: a batch of one needs no code for sums.
+        // Of a single element, a sum is itself.
         let broadcast = |axis: usize| own[axis] != 1 && (axis < missing || shape[axis - missing] == 1);
         if !(0..own.rank()).any(broadcast) {
             return self.reshape(shape);
