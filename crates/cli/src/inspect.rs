@@ -61,7 +61,7 @@ fn what_if(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Vec<Rem
     let mut remedies = Vec::new();
     let mut consider = |name: &str, changed: Settings| {
         if let Ok(network) = prepare(&changed, parts, threads) {
-            remedies.push((name.to_owned(), network.plan().memory().clone()));
+            remedies.push((name.to_owned(), network.plan().memory()));
         }
     };
     let small = |batch: usize| Settings {
@@ -102,7 +102,7 @@ fn what_if(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Vec<Rem
         if let Ok(network) = trainer.prepare(&*parts.train) {
             remedies.push((
                 format!("{name}, --batch 1 (from code: Params::freeze)"),
-                network.plan().memory().clone(),
+                network.plan().memory(),
             ));
         }
     }
