@@ -100,10 +100,8 @@ fn what_if(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Vec<Rem
         }
         let trainer = Trainer::new(model, params).loss(cross_entropy).batch(1).optimizer(Sgd::new(0.1));
         if let Ok(network) = trainer.prepare(&*parts.train) {
-            remedies.push((
-                format!("{name}, --batch 1 (from code: Params::freeze)"),
-                network.plan().memory(),
-            ));
+            remedies
+                .push((format!("{name}, --batch 1 (from code: Params::freeze)"), network.plan().memory()));
         }
     }
     remedies

@@ -9,7 +9,7 @@ use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
-use bantam_kernels::{Reduce, reduce};
+use bantam_kernels::{Reduce, column_sums, reduce};
 
 /// Reduces over axes and keeps them with length 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,7 +135,8 @@ impl<T: Element> Op<T> for Reduction {
     }
 }
 
-/// The sums of the columns of a matrix: the gradient of a bias. What [`Reduction`] would give, without its walk over any axes.
+/// The sums of the columns of a matrix, each in the order of the rows: the gradient of a bias. Not a [`Reduction`], which a board
+/// would hold for all axes and kinds.
 #[derive(Clone, Copy, Debug)]
 pub struct ColumnSums;
 
@@ -158,9 +159,8 @@ impl<T: Element> Op<T> for ColumnSums {
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
-        let shape = io.inputs.value(0).shape;
-        let (x, out) = (io.inputs.real(0), io.output.real());
-        reduce(&cx.kernels, Reduce::Sum, 1, shape[0], shape[1], x, out, io.accumulate);
+        let rows = io.inputs.value(0).shape[0];
+        column_sums(&cx.kernels, rows, io.inputs.real(0), io.output.real(), io.accumulate);
     }
 
     #[cfg(feature = "higher-order")]

@@ -42,7 +42,7 @@ steps: &[
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropyBackward, cx, io),
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 21344, value: ValueType::index(Shape::of([1])) }, Slot { offset: 10952, value: ValueType::real(Shape::of([])) }],
         output: Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
-    // reshape logits
+    // add logits
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::Add), cx, io),
         inputs: &[Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, Slot { offset: 10976, value: ValueType::real(Shape::of([2])) }],
         output: Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
@@ -78,7 +78,7 @@ steps: &[
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0, 2, 3]) }, cx, io),
         inputs: &[Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }],
         output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([8])) }, accumulate: false },
-    // reshape
+    // add
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::Add), cx, io),
         inputs: &[Slot { offset: 10808, value: ValueType::real(Shape::of([8])) }, Slot { offset: 10944, value: ValueType::real(Shape::of([8])) }],
         output: Slot { offset: 10808, value: ValueType::real(Shape::of([8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
@@ -94,7 +94,7 @@ steps: &[
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0, 2, 3]) }, cx, io),
         inputs: &[Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }],
         output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([8])) }, accumulate: false },
-    // reshape
+    // add
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::Add), cx, io),
         inputs: &[Slot { offset: 8472, value: ValueType::real(Shape::of([8])) }, Slot { offset: 10944, value: ValueType::real(Shape::of([8])) }],
         output: Slot { offset: 8472, value: ValueType::real(Shape::of([8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
