@@ -221,7 +221,7 @@ fn train(workspace: &Workspace, machine: &Machine, program: &Program) -> Result<
 
 /// The image of a program for a machine.
 fn build(workspace: &Workspace, machine: &Machine, program: &Program) -> Result<PathBuf, Outcome> {
-    let route = Route::find(machine.target).map_err(Outcome::NotRun)?;
+    let route = Route::to_small_images(machine.target).map_err(Outcome::NotRun)?;
     // Other flags would build everything again: they get a folder of their own.
     let folder = machine.cpu.map_or("mcu".to_owned(), |cpu| format!("mcu-{cpu}"));
     let memory =
