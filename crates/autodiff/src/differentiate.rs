@@ -54,7 +54,9 @@ impl<'g, T: Element> NodeRef<'_, 'g, T> {
 impl<T: Element> Graph<T> {
     /// Records the gradients of the number `loss` with respect to each of `wrt`, in their order.
     ///
-    /// The gradients are ordinary values: they can be used in further computation and differentiated again.
+    /// The gradients are ordinary values: they can be used in further computation and differentiated again. Ops that only
+    /// derivatives record have derivatives themselves with the feature `higher-order`, which `std` brings along; without it,
+    /// a board holds none of them, and asking for one is an error.
     ///
     /// # Errors
     /// `loss` is not a single number; it does not depend on one of `wrt`; an op on the way has no gradient. A gradient

@@ -1287,7 +1287,7 @@ impl<T: Element> Plan<T> {
             let readers = || self.steps.iter().enumerate().filter(|(_, step)| self.reads(step, value));
             let kept = self.outputs.iter().chain(&self.loss).any(|port| port.value == value);
             let last =
-                if kept { self.steps.len() } else { readers().last().map_or(at, |(reader, _)| reader) };
+                if kept { self.steps.len() } else { readers().next_back().map_or(at, |(reader, _)| reader) };
             let updated = |step: &Step<T>| matches!(step, Step::Update(update) if update.value == value);
             let saved = |step: &Step<T>| matches!(step, Step::Compute(reader) if reader.backward);
             let what = if updates.is_some() || self.steps.iter().any(updated) {

@@ -43,7 +43,7 @@ pub fn inspect(arguments: InspectArguments) -> Result<i32, Failure> {
             }
             Err(error) => {
                 text += &format!("\ndoes not fit: {error}\n");
-                text += &advice(ram, memory, &what_if(&settings, &parts, &threads));
+                text += &advice(ram, &memory, &what_if(&settings, &parts, &threads));
                 code = 1;
             }
         }
