@@ -64,6 +64,9 @@ enum Command {
         /// Only machines whose name contains this, such as M4F or host; may be given again.
         #[arg(long, value_name = "NAME")]
         machine: Vec<String>,
+        /// Writes what came out into the README's table and `crates/firmware/sizes.txt`.
+        #[arg(long, conflicts_with_all = ["program", "machine"])]
+        record: bool,
     },
     /// What continuous integration runs: `test --require-all`, a clean release build, the README's first command.
     Ci,
@@ -99,8 +102,11 @@ fn main() -> ExitCode {
             stages.run("plans in flash", || mcu::write_plans(&workspace));
             stages.finish(true)
         }
-        Command::Mcu { program, machine } => {
-            mcu::run(&workspace, &mut stages, false, &program, &machine);
+        Command::Mcu { program, machine, record } => {
+            let rows = mcu::run(&workspace, &mut stages, false, &program, &machine);
+            if record {
+                stages.run("record", || mcu::record(&workspace, &rows));
+            }
             stages.finish(true)
         }
         Command::Ci => {

@@ -80,7 +80,7 @@ const MOST_PER_MULTIPLY_ADD: u64 = 200;
 
 /// What a program said and what its image weighs.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Row {
+pub(crate) struct Row {
     machine: String,
     program: String,
     /// The numbers of the report by name.
@@ -111,7 +111,7 @@ pub(crate) fn run(
     short: bool,
     only: &[String],
     machines: &[String],
-) {
+) -> Vec<Row> {
     let mut rows = Vec::new();
     let chosen = |machine: &&Machine| {
         machines.is_empty() || machines.iter().any(|part| machine.name.contains(part.as_str()))
@@ -147,8 +147,9 @@ pub(crate) fn run(
     if rows.iter().any(|row| on_vectors(&row)) {
         stages.run("vectors where a Cortex-M has them", || {
             Outcome::of_each(rows.iter().filter(on_vectors), |row| match listing(&row.image) {
-                Ok(listing) if listing.contains("vmul.f32\tq") => Outcome::Ok,
-                Ok(_) => Outcome::Failed("there is no product of vectors in the image".to_owned()),
+                Ok(listing) => {
+                    in_vectors(&listing).map_or(Outcome::Ok, |what| Outcome::Failed(what.to_owned()))
+                }
                 Err(outcome) => outcome,
             })
         });
@@ -166,6 +167,35 @@ pub(crate) fn run(
             Some(which) => Outcome::Failed(which),
         }
     });
+    rows
+}
+
+/// Writes sizes and table to where they stand.
+pub(crate) fn record(workspace: &Workspace, rows: &[Row]) -> Outcome {
+    let readme = workspace.root.join("README.md");
+    let written = fs::read_to_string(&readme).and_then(|text| {
+        let sizes = rows.iter().filter(|row| row.flash > 0).map(size).collect::<String>();
+        fs::write(workspace.root.join(SIZES), sizes)?;
+        fs::write(&readme, with_table(&text, &table(rows)))
+    });
+    written.map_or_else(|error| Outcome::Failed(error.to_string()), |()| Outcome::Ok)
+}
+
+/// A text with this table in place of the one that begins with the same line.
+fn with_table(text: &str, table: &str) -> String {
+    let head = table.lines().next().unwrap_or_default();
+    let (mut written, mut inside) = (String::new(), false);
+    for line in text.lines() {
+        if line == head {
+            written += table;
+        }
+        inside = line == head || inside && line.starts_with('|');
+        if !inside {
+            written += line;
+            written.push('\n');
+        }
+    }
+    written
 }
 
 /// Builds and runs one program on one machine.
@@ -191,7 +221,7 @@ fn train(workspace: &Workspace, machine: &Machine, program: &Program) -> Result<
 
 /// The image of a program for a machine.
 fn build(workspace: &Workspace, machine: &Machine, program: &Program) -> Result<PathBuf, Outcome> {
-    let route = Route::find(machine.target).map_err(Outcome::NotRun)?;
+    let route = Route::to_small_images(machine.target).map_err(Outcome::NotRun)?;
     // Other flags would build everything again: they get a folder of their own.
     let folder = machine.cpu.map_or("mcu".to_owned(), |cpu| format!("mcu-{cpu}"));
     let memory =
@@ -272,6 +302,16 @@ fn in_software(program: &str, listing: &str) -> Option<String> {
     // Adam takes square roots.
     let missing = program == "plan_in_flash" && !listing.contains("vsqrt.f32");
     missing.then(|| "there is no vsqrt.f32 in it".to_owned())
+}
+
+/// What a listing for a processor with vectors lacks: the product of vectors of a fast dot product, and the loops over vectors of a
+/// ReLU and of its gradient. Of those, the disassembler only knows the end.
+fn in_vectors(listing: &str) -> Option<&'static str> {
+    if !listing.contains("vmul.f32\tq") {
+        return Some("there is no product of vectors in the image");
+    }
+    let loops = listing.matches("\tletp\t").count();
+    (loops < 2).then_some("a ReLU or its gradient has no loop over vectors in the image")
 }
 
 /// Builds the static library, links a C program with it, and runs that on the M4F.
@@ -497,12 +537,11 @@ fn differing(rows: &[Row]) -> Option<String> {
 /// Holds every image against `crates/firmware/sizes.txt`: more than a twentieth above the record is a failure. A smaller one
 /// is said, so that the record can follow.
 fn sizes(workspace: &Workspace, rows: &[Row]) -> Outcome {
-    let path = workspace.root.join("crates/firmware/sizes.txt");
-    let record = fs::read_to_string(&path).unwrap_or_default();
+    let record = fs::read_to_string(workspace.root.join(SIZES)).unwrap_or_default();
     let (mut grown, mut text) = (Vec::new(), String::new());
     for row in rows.iter().filter(|row| row.flash > 0) {
         let key = format!("{}, {}", row.program, row.machine);
-        text += &format!("{key}: {}\n", row.flash);
+        text += &size(row);
         match recorded(&record, &key) {
             Some(bytes) if row.flash * 20 > bytes * 21 => {
                 grown.push(format!("{key} takes {} bytes of flash, recorded are {bytes}", row.flash));
@@ -516,6 +555,14 @@ fn sizes(workspace: &Workspace, rows: &[Row]) -> Outcome {
     }
     println!("{}", text.trim_end());
     if grown.is_empty() { Outcome::Ok } else { Outcome::Failed(grown.join("; ")) }
+}
+
+/// Where the sizes of images are recorded.
+const SIZES: &str = "crates/firmware/sizes.txt";
+
+/// An image's line there.
+fn size(row: &Row) -> String {
+    format!("{}, {}: {}\n", row.program, row.machine, row.flash)
 }
 
 /// The bytes in the line `key: bytes`.
@@ -590,6 +637,14 @@ mod tests {
     }
 
     #[test]
+    fn missing_vectors_are_found() {
+        let whole = "4:\tvmul.f32\tq2, q2, q3\n8:\tletp\tlr, 4\nc:\tletp\tlr, 8\n";
+        assert_eq!(in_vectors(whole), None);
+        assert!(in_vectors(&whole.replace("q2", "s2")).is_some());
+        assert!(in_vectors(&whole.replacen("letp", "le", 1)).is_some());
+    }
+
+    #[test]
     fn other_bits_are_found() {
         let row = |machine: &str, hash: u64| Row {
             machine: machine.into(),
@@ -607,6 +662,13 @@ mod tests {
         let record = "a, b: 12\na, b c: 34\n";
         assert_eq!((recorded(record, "a, b"), recorded(record, "a, b c")), (Some(12), Some(34)));
         assert_eq!(recorded(record, "a"), None);
+    }
+
+    #[test]
+    fn a_table_takes_the_place_of_the_one_before() {
+        let text = "before\n\n| a |\n|---|\n| 1 |\n| 2 |\n\n| b |\nafter\n";
+        let expected = "before\n\n| a |\n|---|\n| 3 |\n\n| b |\nafter\n";
+        assert_eq!(with_table(text, "| a |\n|---|\n| 3 |\n"), expected);
     }
 
     #[test]

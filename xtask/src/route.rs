@@ -21,6 +21,12 @@ impl Route {
         if installed { Ok(Route::Installed) } else { from_source(Path::new("/usr/bin"), target) }
     }
 
+    /// The way to the smallest images, or what to install: a library that is built with the program is as small as the program asks
+    /// for, and one that is installed was made to be fast.
+    pub(crate) fn to_small_images(target: &str) -> Result<Route, String> {
+        from_source(Path::new("/usr/bin"), target).or_else(|_| Route::find(target))
+    }
+
     /// `cargo build` for `target` without default features, in a target folder called `folder`: two compilers, or two
     /// sets of flags, in one would throw away each other's work.
     pub(crate) fn build(&self, workspace: &Workspace, target: &str, folder: &str) -> Command {

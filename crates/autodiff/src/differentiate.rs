@@ -2,6 +2,7 @@
 
 use crate::{Element, Error, ErrorKind, Graph, Kind, Op, Shared, Var, graph::Source};
 use alloc::{string::String, vec, vec::Vec};
+use bantam_kernels::functions;
 use core::panic::Location;
 
 /// The gradient of one input of an op.
@@ -53,7 +54,9 @@ impl<'g, T: Element> NodeRef<'_, 'g, T> {
 impl<T: Element> Graph<T> {
     /// Records the gradients of the number `loss` with respect to each of `wrt`, in their order.
     ///
-    /// The gradients are ordinary values: they can be used in further computation and differentiated again.
+    /// The gradients are ordinary values: they can be used in further computation and differentiated again. Ops that only
+    /// derivatives record have derivatives themselves with the feature `higher-order`, which `std` brings along; without it,
+    /// a board holds none of them, and asking for one is an error.
     ///
     /// # Errors
     /// `loss` is not a single number; it does not depend on one of `wrt`; an op on the way has no gradient. A gradient
@@ -134,23 +137,22 @@ impl<T: Element> Graph<T> {
     /// of the inputs. What turns out to be read by nobody is never planned.
     fn compute_again<'g>(&'g self, id: u32, again: &mut [Option<Var<'g, T>>]) -> Var<'g, T> {
         let itself = Var { graph: self, id };
-        if !self.inner.borrow().nodes[id as usize].recompute {
-            return itself;
+        if again[id as usize].is_some() || !self.inner.borrow().nodes[id as usize].recompute {
+            return again[id as usize].unwrap_or(itself);
         }
-        // Inputs come first: a sweep over what is marked before it needs no recursion as deep as the network.
-        let mut marked = vec![id];
-        let mut next = 0;
-        while let Some(&id) = marked.get(next) {
+        // Inputs come before their readers: one sweep marks what is needed, and needs no recursion as deep as the network.
+        let mut marked = vec![false; id as usize + 1];
+        marked[id as usize] = true;
+        {
             let inner = self.inner.borrow();
-            let missing =
-                |input: &&u32| inner.nodes[**input as usize].recompute && again[**input as usize].is_none();
-            marked.extend(inner.nodes[id as usize].inputs.iter().filter(missing));
-            next += 1;
+            for id in (0..=id as usize).rev().filter(|&id| inner.nodes[id].recompute && again[id].is_none()) {
+                if marked[id] {
+                    inner.nodes[id].inputs.iter().for_each(|&input| marked[input as usize] = true);
+                }
+            }
         }
-        marked.sort_unstable();
-        marked.dedup();
-        for id in marked {
-            if again[id as usize].is_some() {
+        for id in (0..=id).filter(|&id| marked[id as usize]) {
+            if again[id as usize].is_some() || !self.inner.borrow().nodes[id as usize].recompute {
                 continue;
             }
             let Some((op, inputs, path)) = self.op_at(id) else {
@@ -203,7 +205,7 @@ impl<T: Element> Graph<T> {
                 return Err(self.error_at(id, kind));
             }
             let so_far = &mut gradients[input.id as usize];
-            *so_far = Some(so_far.map_or(flow, |sum| sum + flow));
+            *so_far = Some(so_far.map_or(flow, |sum| sum.alike(flow, functions::Add)));
         }
         Ok(())
     }

@@ -5,12 +5,14 @@ use bantam_core::Context;
 #[cfg(feature = "alloc")]
 use bantam_kernels::Activation;
 use bantam_kernels::{Arg, Span};
-use core::{fmt::Debug, marker::PhantomData};
+use core::{fmt, marker::PhantomData};
 
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Shared, Var};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec::Vec};
+use alloc::vec::Vec;
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 
 /// What an op may know of the step it runs in.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +34,7 @@ pub struct StepContext<'a> {
 ///
 /// Implementing it takes no `unsafe`: an op that says something wrong of itself makes an error or wrong numbers, but never
 /// reaches memory that is not its own.
-pub trait Op<T: Element>: Debug + Send + Sync {
+pub trait Op<T: Element>: Send + Sync {
     /// The op's name in messages, such as `"conv2d"`.
     fn name(&self) -> &'static str;
 
@@ -60,14 +62,14 @@ pub trait Op<T: Element>: Debug + Send + Sync {
     /// types in scope for built-in ops, with its full path for one of another crate.
     ///
     /// The default has none: such a plan is then an error.
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         None
     }
 
     /// Evaluating the op as a Rust expression of `cx` and `io`. An op that can do with less code for these inputs, such as for
     /// operands of one shape, says so here: a plan in flash then holds no more than that.
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn call_to_rust(&self, inputs: &[ValueType]) -> Option<String> {
         let _ = inputs;
         self.to_rust().map(|op| format!("Op::<{}>::eval(&{op}, cx, io)", T::NAME))
@@ -125,6 +127,17 @@ pub trait Op<T: Element>: Debug + Send + Sync {
     fn with_activation(&self, activation: Activation) -> Option<Shared<dyn Op<T>>> {
         let _ = activation;
         None
+    }
+}
+
+/// With its settings on a host; its name on a board, which need not carry what prints them.
+impl<T: Element> fmt::Debug for dyn Op<T> + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        #[cfg(feature = "std")]
+        if let Some(op) = self.to_rust() {
+            return f.write_str(&op);
+        }
+        f.write_str(self.name())
     }
 }
 

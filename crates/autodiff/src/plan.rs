@@ -13,10 +13,11 @@ use crate::{
     Element, Error, ErrorKind, Graph, Io, Kind, Op, Shared, Slot, StepContext, ValueType, Var,
     engine::{Action, Home, MOST_INPUTS, Program},
     graph::{Inner, ParameterSpec, Source},
-    ops::{Add, Copied, LossScale},
+    ops::{Alike, Copied, LossScale},
 };
 use alloc::{string::String, vec, vec::Vec};
 use bantam_core::{Optimizer, Shape};
+use bantam_kernels::{functions, simd::BASELINE_IS_PLAIN};
 use core::{fmt, ops::Range};
 
 /// The number of no value.
@@ -48,8 +49,10 @@ pub(crate) struct Instruction<T: Element> {
     pub output: Slot,
     pub scratch: Slot,
     pub accumulate: bool,
-    /// The node of the graph that it computes: an index into `names`.
-    pub node: u32,
+    /// The path of its layer: an index into `paths`.
+    path: u32,
+    /// Whether it belongs to the backward pass.
+    backward: bool,
     /// What is written, for `verify`.
     value: u32,
     /// What is accumulated onto, for `verify`.
@@ -192,13 +195,19 @@ pub struct Plan<T: Element = f32> {
     /// The step that computes the loss.
     pub(crate) loss_step: usize,
     pub(crate) needs_global_norm: bool,
-    /// For every node: its op and its layer.
-    pub(crate) names: Vec<(String, String)>,
+    /// The paths of layers.
+    paths: Vec<String>,
     pub(crate) alignment: usize,
     /// Elements of a piece of ops that are computed together.
     piece: usize,
-    memory: Memory,
+    /// The bytes of the arena.
+    peak: usize,
+    /// What they would be if nothing shared memory.
+    unshared: usize,
 }
+
+/// Changes what is to be computed.
+type Pass<T> = fn(&mut Lowering<'_, T>);
 
 /// Settings of a plan to be. See [`Graph::planner`].
 pub struct Planner<'g, T: Element = f32> {
@@ -209,7 +218,9 @@ pub struct Planner<'g, T: Element = f32> {
     needs_global_norm: bool,
     updates_parts: bool,
     order: UpdateOrder,
-    micro_batches: bool,
+    /// Passes that not every plan asks for: a board holds those that its program asks for.
+    accumulate: Option<Pass<T>>,
+    split: Option<Pass<T>>,
     share: bool,
     alignment: usize,
     piece: usize,
@@ -238,7 +249,8 @@ impl<T: Element> Graph<T> {
             needs_global_norm: false,
             updates_parts: false,
             order: UpdateOrder::AsReady,
-            micro_batches: false,
+            accumulate: None,
+            split: None,
             share: true,
             alignment: 64,
             piece: PIECE,
@@ -285,13 +297,16 @@ impl<'g, T: Element> Planner<'g, T> {
     #[must_use]
     pub fn update(mut self, order: UpdateOrder) -> Self {
         self.order = order;
+        let split: Pass<T> = |lowering| lowering.split_updates();
+        self.split = (order == UpdateOrder::InParts).then_some(split);
         self
     }
 
     /// Adds up gradients over several steps ([`Session::accumulate`](crate::Session::accumulate)) before an update.
     #[must_use]
     pub fn micro_batches(mut self, accumulate: bool) -> Self {
-        self.micro_batches = accumulate;
+        let pass: Pass<T> = |lowering| lowering.accumulate_gradients();
+        self.accumulate = accumulate.then_some(pass);
         self
     }
 
@@ -366,7 +381,7 @@ impl<'g, T: Element> Planner<'g, T> {
             gradients = trainable.into_iter().zip(found.iter().map(|var| var.id)).collect();
         }
         let inner = graph.inner.borrow();
-        let plan = Lowering::new(&inner, &self, gradients)?.finish(&self)?;
+        let plan = Lowering::new(&inner, &self, gradients)?.finish()?;
         // The session's memory safety rests on this, and ops that are not ours had a say in the plan.
         plan.verify().map_err(|error| unlocated(ErrorKind::Contradiction(error)))?;
         Ok(plan)
@@ -375,7 +390,8 @@ impl<'g, T: Element> Planner<'g, T> {
     /// Where parameters, buffers, optimizer state and running sums lie.
     fn place_residents(&self, specs: &[ParameterSpec]) -> Result<Vec<Resident>, Error> {
         let Some((residents, _)) = &self.same_memory else {
-            let placed = place_residents::<T>(specs, &self.state_lens, self.micro_batches, self.alignment);
+            let placed =
+                place_residents::<T>(specs, &self.state_lens, self.accumulate.is_some(), self.alignment);
             return placed.ok_or_else(|| unlocated(ErrorKind::TooLarge));
         };
         let fits = |index: usize, spec: &ParameterSpec| {
@@ -385,7 +401,7 @@ impl<'g, T: Element> Planner<'g, T> {
             // What is only evaluated has no say in what the optimizer keeps.
             let trains = self.loss.is_some() && spec.trainable && !spec.buffer;
             let state = there.state.value.len() == self.state_lens[index];
-            same && (!trains || state && (there.accumulator.is_some() || !self.micro_batches))
+            same && (!trains || state && (there.accumulator.is_some() || self.accumulate.is_none()))
         };
         if residents.len() == specs.len() && specs.iter().enumerate().all(|(i, spec)| fits(i, spec)) {
             Ok(residents.clone())
@@ -458,22 +474,22 @@ impl<T: Element> Work<T> {
 }
 
 /// The plan while it is being made.
-struct Lowering<T: Element> {
+struct Lowering<'a, T: Element> {
+    inner: &'a Inner<T>,
+    planner: &'a Planner<'a, T>,
     work: Vec<Work<T>>,
     values: Vec<Value>,
     residents: Vec<Resident>,
     deferred: Vec<usize>,
-    inputs: Vec<(String, u32)>,
-    outputs: Vec<(String, u32)>,
-    loss: Option<u32>,
     gradients: Vec<(usize, u32)>,
-    names: Vec<(String, String)>,
-    /// Nodes from here on belong to the backward pass.
-    backward_from: u32,
 }
 
-impl<T: Element> Lowering<T> {
-    fn new(inner: &Inner<T>, planner: &Planner<'_, T>, gradients: Vec<(usize, u32)>) -> Result<Self, Error> {
+impl<'a, T: Element> Lowering<'a, T> {
+    fn new(
+        inner: &'a Inner<T>,
+        planner: &'a Planner<'a, T>,
+        gradients: Vec<(usize, u32)>,
+    ) -> Result<Self, Error> {
         let mut values: Vec<Value> = inner
             .nodes
             .iter()
@@ -506,24 +522,9 @@ impl<T: Element> Lowering<T> {
             }
         }
         let residents = planner.place_residents(&inner.parameters)?;
-        let names = inner
-            .nodes
-            .iter()
-            .map(|node| (node.name().into(), inner.paths[node.path as usize].clone()))
-            .collect();
-        let mut lowering = Lowering {
-            work: Vec::new(),
-            values,
-            residents,
-            deferred: Vec::new(),
-            inputs: inner.inputs.iter().map(|&id| (inner.nodes[id as usize].name().into(), id)).collect(),
-            outputs: planner.outputs.iter().map(|(name, var)| (name.clone(), var.id)).collect(),
-            loss: planner.loss.map(|loss| loss.id),
-            gradients,
-            names,
-            backward_from: planner.loss.map_or(u32::MAX, |loss| loss.id + 1),
-        };
-        lowering.select(inner);
+        let (work, deferred) = (Vec::new(), Vec::new());
+        let mut lowering = Lowering { inner, planner, work, values, residents, deferred, gradients };
+        lowering.select();
         Ok(lowering)
     }
 
@@ -538,10 +539,13 @@ impl<T: Element> Lowering<T> {
     }
 
     /// Takes over the ops that something needs, in the order of recording, which is a topological one.
-    fn select(&mut self, inner: &Inner<T>) {
+    fn select(&mut self) {
+        let inner = self.inner;
         let mut needed = vec![false; inner.nodes.len()];
         let assigned = inner.assignments.iter().map(|&(_, value)| value);
-        let kept: Vec<u32> = self.outputs.iter().map(|&(_, id)| id).chain(self.loss).collect();
+        let Planner { outputs, loss, .. } = self.planner;
+        let kept: Vec<u32> =
+            outputs.iter().map(|(_, output)| output).chain(loss).map(|kept| kept.id).collect();
         for id in kept.iter().copied().chain(self.gradients.iter().map(|&(_, id)| id)).chain(assigned) {
             needed[id as usize] = true;
         }
@@ -577,14 +581,12 @@ impl<T: Element> Lowering<T> {
             // What already lies there is not copied onto itself.
             if place != Place::Parameter(index) {
                 let is_parameter = place != Place::Anywhere;
-                assigned.push((
-                    index,
-                    if is_parameter { self.copy(value, Place::Anywhere, value) } else { value },
-                ));
+                let kept = if is_parameter { self.copy(value, Place::Anywhere, value) } else { value };
+                assigned.push((index, kept, value));
             }
         }
-        for (index, value) in assigned {
-            self.copy(value, Place::Parameter(index), value);
+        for (index, kept, node) in assigned {
+            self.copy(kept, Place::Parameter(index), node);
         }
     }
 
@@ -727,7 +729,7 @@ impl<T: Element> Lowering<T> {
 
     /// The work after which the loss is known: before that, nothing that outlives the step may change.
     fn after_loss(&self) -> usize {
-        let root = self.loss.map(|loss| self.root(loss));
+        let root = self.planner.loss.map(|loss| self.root(loss.id));
         self.work.iter().rposition(|work| root.is_some() && work.writes() == root).map_or(0, |at| at + 1)
     }
 
@@ -743,7 +745,7 @@ impl<T: Element> Lowering<T> {
             let complete =
                 self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
             let complete = complete.max(after_loss);
-            let op = T::share(Add::default());
+            let op = T::share(Alike(functions::Add));
             let inputs = vec![before, gradient];
             sums[complete].push(Work::Compute {
                 op,
@@ -806,17 +808,18 @@ impl<T: Element> Lowering<T> {
         self.insert(ready);
     }
 
-    fn finish(mut self, planner: &Planner<'_, T>) -> Result<Plan<T>, Error> {
+    fn finish(mut self) -> Result<Plan<T>, Error> {
+        let Planner { accumulate, split, order, updates_parts, .. } = *self.planner;
         self.fuse_activations();
-        if planner.micro_batches {
-            self.accumulate_gradients();
+        if let Some(accumulate) = accumulate {
+            accumulate(&mut self);
         }
         self.fuse_sums();
-        self.place_updates(planner.order);
-        if planner.order == UpdateOrder::InParts && planner.updates_parts {
-            self.split_updates();
+        self.place_updates(order);
+        if let Some(split) = split.filter(|_| updates_parts && order == UpdateOrder::InParts) {
+            split(&mut self);
         }
-        self.allocate(planner)
+        self.allocate()
     }
 
     /// Joins the computation of a gradient with its update where both can be done part by part.
@@ -854,7 +857,8 @@ impl<T: Element> Lowering<T> {
     }
 
     /// Lifetimes, in-place operands, offsets.
-    fn allocate(self, planner: &Planner<'_, T>) -> Result<Plan<T>, Error> {
+    fn allocate(self) -> Result<Plan<T>, Error> {
+        let (inner, planner) = (self.inner, self.planner);
         let real = size_of::<T>();
         let end = self.work.len();
         let alignment = planner.alignment;
@@ -864,16 +868,14 @@ impl<T: Element> Lowering<T> {
         // Storages: what occupies one place for one stretch of time, by a chain of values that follow each other.
         let mut storages: Vec<Storage> = Vec::new();
         let mut storage_of: Vec<Option<usize>> = vec![None; self.values.len()];
-        let mut lives: Vec<Life> = Vec::new();
-        let mut life_of: Vec<Option<usize>> = vec![None; self.values.len()];
-        for &(_, id) in &self.inputs {
+        for &id in &inner.inputs {
             let bytes = self.values[id as usize].ty.bytes(real);
             storage_of[id as usize] = Some(storages.len());
             storages.push(Storage { bytes, from: 0, to: end, offset: 0 });
         }
         let mut scratch_of: Vec<Option<(usize, usize)>> = vec![None; end];
         for (at, work) in self.work.iter().enumerate() {
-            let Work::Compute { op, inputs, output, onto, node, updates } = work else { continue };
+            let Work::Compute { op, inputs, output, onto, updates, .. } = work else { continue };
             let value = &self.values[*output as usize];
             let types: Vec<ValueType> = inputs.iter().map(|&i| self.values[i as usize].ty).collect();
             let elements = if updates.is_none() { op.scratch(&types) } else { 0 };
@@ -883,22 +885,12 @@ impl<T: Element> Lowering<T> {
                 }
                 scratch_of[at] = Some((storages.len(), elements));
                 storages.push(Storage { bytes: elements * real, from: at, to: at, offset: 0 });
-                lives.push(Life { what: Category::Scratch, bytes: elements * real, from: at, to: at });
             }
             if value.place != Place::Anywhere {
                 continue;
             }
             let bytes = if updates.is_none() { value.ty.bytes(real) } else { PART * real };
             let to = last_read[*output as usize].max(at);
-            let what = if self.gradients.iter().any(|&(_, g)| self.root(g) == *output) {
-                Category::Gradient
-            } else if *node < self.backward_from && self.read_by_backward(*output) {
-                Category::Saved
-            } else {
-                Category::Temporary
-            };
-            life_of[*output as usize] = Some(lives.len());
-            lives.push(Life { what, bytes, from: at, to });
             let taken_from = onto.map(|onto| self.root(onto)).or_else(|| {
                 if !planner.share || updates.is_some() {
                     return None;
@@ -915,10 +907,6 @@ impl<T: Element> Lowering<T> {
                     free.then_some(root)
                 })
             });
-            // The bytes change hands: they count once.
-            if let Some(life) = taken_from.and_then(|root| life_of[root as usize]) {
-                lives[life].to = at.saturating_sub(1);
-            }
             let taken_over = taken_from.and_then(|root| storage_of[root as usize]);
             let storage = taken_over.unwrap_or_else(|| {
                 storages.push(Storage { bytes, from: at, to, offset: 0 });
@@ -953,8 +941,8 @@ impl<T: Element> Lowering<T> {
             .filter(|&value| self.values[value as usize].place != Place::Anywhere)
             .map(|value| (value, slot(value)));
         let homes: Vec<(u32, Slot)> = homes.collect();
-        let port =
-            |(name, id): &(String, u32)| Port { name: name.clone(), slot: slot(*id), value: self.root(*id) };
+        let port = |name: &str, id: u32| Port { name: name.into(), slot: slot(id), value: self.root(id) };
+        let backward_from = planner.loss.map_or(u32::MAX, |loss| loss.id + 1);
 
         let mut steps = Vec::with_capacity(end);
         let (mut slots, mut values) = (Vec::new(), Vec::new());
@@ -980,7 +968,8 @@ impl<T: Element> Lowering<T> {
                         },
                         scratch: Slot { offset, value: ValueType::real(Shape::of([elements])) },
                         accumulate: onto.is_some(),
-                        node: *node,
+                        path: inner.nodes[*node as usize].path,
+                        backward: *node >= backward_from,
                         value: *output,
                         onto: onto.map(|onto| self.root(onto)),
                         updates: *updates,
@@ -989,7 +978,7 @@ impl<T: Element> Lowering<T> {
                 }
             });
         }
-        let loss = self.loss.map(|id| port(&("loss".into(), id)));
+        let loss = planner.loss.map(|loss| port("loss", loss.id));
         let loss_step = loss.as_ref().map_or(0, |loss| {
             let writes = |step: &Step<T>| matches!(step, Step::Compute(i) if i.value == loss.value);
             steps.iter().rposition(writes).unwrap_or(0)
@@ -1005,29 +994,23 @@ impl<T: Element> Lowering<T> {
             slots,
             values,
             homes,
-            inputs: self.inputs.iter().map(port).collect(),
-            outputs: self.outputs.iter().map(port).collect(),
+            inputs: inner.inputs.iter().map(|&id| port(inner.nodes[id as usize].name(), id)).collect(),
+            outputs: planner.outputs.iter().map(|(name, output)| port(name, output.id)).collect(),
             loss,
             loss_step,
             needs_global_norm: planner.needs_global_norm,
-            names: self.names,
+            paths: inner.paths.clone(),
             alignment,
             piece: planner.piece,
             residents: self.residents,
-            memory: Memory { peak, unshared, ..Memory::default() },
+            peak,
+            unshared,
         };
-        plan.account(&lives);
-        plan.join_elementwise();
+        // Where nothing is computed piece by piece, nobody has to know.
+        if !BASELINE_IS_PLAIN {
+            plan.join_elementwise();
+        }
         Ok(plan)
-    }
-
-    fn read_by_backward(&self, value: u32) -> bool {
-        self.work.iter().any(|work| match work {
-            Work::Compute { node, .. } if *node >= self.backward_from => {
-                work.reads().any(|r| self.root(r) == value)
-            }
-            _ => false,
-        })
     }
 }
 
@@ -1050,6 +1033,7 @@ enum Category {
 /// How long one value is needed, for the accounts.
 #[derive(Clone, Copy, Debug)]
 struct Life {
+    value: u32,
     what: Category,
     bytes: usize,
     from: usize,
@@ -1106,8 +1090,12 @@ impl Resident {
 /// Greedy by size: the largest storage first, each at the lowest offset where it meets none that lives at the same
 /// time (Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020). Returns the end.
 fn place_storages(storages: &mut [Storage], start: usize, alignment: usize, share: bool) -> usize {
-    let mut order: Vec<usize> = (0..storages.len()).collect();
-    order.sort_by_key(|&s| (core::cmp::Reverse(storages[s].bytes), storages[s].from));
+    // Put in one by one: there are few, and a board need not have a sorting algorithm.
+    let mut order: Vec<usize> = Vec::with_capacity(storages.len());
+    for (s, storage) in storages.iter().enumerate() {
+        let key = |other: &Storage| (core::cmp::Reverse(other.bytes), other.from);
+        order.insert(order.partition_point(|&other| key(&storages[other]) <= key(storage)), s);
+    }
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut end = start;
     for &s in &order {
@@ -1232,13 +1220,106 @@ impl<T: Element> Program<T> for Plan<T> {
 
 impl<T: Element> Plan<T> {
     /// How many bytes of what the plan needs.
-    pub fn memory(&self) -> &Memory {
-        &self.memory
+    ///
+    /// Counted when it is asked for.
+    pub fn memory(&self) -> Memory {
+        let real = size_of::<T>();
+        let bytes = |slot: &Slot| slot.value.bytes(real);
+        let mut memory = Memory { peak: self.peak, unshared: self.unshared, ..Memory::default() };
+        for resident in &self.residents {
+            let of = if resident.spec.buffer { &mut memory.buffers } else { &mut memory.parameters };
+            *of += bytes(&resident.value);
+            memory.optimizer_state += bytes(&resident.state);
+        }
+        memory.inputs = self.inputs.iter().map(|port| bytes(&port.slot)).sum();
+        let (lives, mut most) = (self.lives(), 0);
+        for step in 0..self.steps.len() {
+            let alive = |what: Category| -> usize {
+                let now =
+                    lives.iter().filter(|life| life.what == what && life.from <= step && step <= life.to);
+                now.map(|life| life.bytes).sum()
+            };
+            let [saved, gradients, temporaries, scratch] =
+                [Category::Saved, Category::Gradient, Category::Temporary, Category::Scratch].map(alive);
+            memory.saved_activations = memory.saved_activations.max(saved);
+            memory.gradients = memory.gradients.max(gradients);
+            memory.temporaries = memory.temporaries.max(temporaries);
+            memory.scratch = memory.scratch.max(scratch);
+            if saved + gradients + temporaries + scratch > most {
+                most = saved + gradients + temporaries + scratch;
+                memory.peak_at = match &self.steps[step] {
+                    Step::Compute(instruction) => match self.names(instruction) {
+                        (op, "") => op.into(),
+                        (op, path) => alloc::format!("{path} ({op})"),
+                    },
+                    Step::Update(update) => {
+                        alloc::format!("{} (update)", self.residents[update.parameter].spec.path)
+                    }
+                };
+            }
+        }
+        memory.gradients +=
+            self.residents.iter().filter_map(|r| r.accumulator.as_ref()).map(bytes).sum::<usize>();
+        memory
+    }
+
+    /// How long each value and each piece of scratch memory is needed.
+    fn lives(&self) -> Vec<Life> {
+        let real = size_of::<T>();
+        let mut lives: Vec<Life> = Vec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            let Step::Compute(instruction) = step else { continue };
+            let Instruction { value, output, backward, onto, updates, .. } = *instruction;
+            if instruction.scratch.value.len() > 0 {
+                let bytes = instruction.scratch.value.bytes(real);
+                lives.push(Life { value: NO_VALUE, what: Category::Scratch, bytes, from: at, to: at });
+            }
+            if self.homes.iter().any(|&(home, _)| home == value) {
+                continue;
+            }
+            // The bytes of an input in whose place the output lies change hands: they count once.
+            let (slots, values) =
+                (&self.slots[instruction.inputs.clone()], &self.values[instruction.inputs.clone()]);
+            let in_place = slots.iter().zip(values).filter(|(slot, _)| slot.offset == output.offset);
+            for taken in in_place.map(|(_, &value)| value).chain(onto) {
+                lives.iter_mut().filter(|life| life.value == taken).for_each(|life| life.to = at - 1);
+            }
+            let readers = || self.steps.iter().enumerate().filter(|(_, step)| self.reads(step, value));
+            let kept = self.outputs.iter().chain(&self.loss).any(|port| port.value == value);
+            let last =
+                if kept { self.steps.len() } else { readers().next_back().map_or(at, |(reader, _)| reader) };
+            let updated = |step: &Step<T>| matches!(step, Step::Update(update) if update.value == value);
+            let saved = |step: &Step<T>| matches!(step, Step::Compute(reader) if reader.backward);
+            let what = if updates.is_some() || self.steps.iter().any(updated) {
+                Category::Gradient
+            } else if !backward && readers().any(|(_, reader)| saved(reader)) {
+                Category::Saved
+            } else {
+                Category::Temporary
+            };
+            lives.push(Life { value, what, bytes: output.value.bytes(real), from: at, to: last.max(at) });
+        }
+        lives
+    }
+
+    /// Whether a step reads a value.
+    fn reads(&self, step: &Step<T>, value: u32) -> bool {
+        match step {
+            Step::Update(update) => update.value == value,
+            Step::Compute(instruction) => {
+                self.values[instruction.inputs.clone()].contains(&value) || instruction.onto == Some(value)
+            }
+        }
+    }
+
+    /// The name of an instruction's op, and the path of its layer.
+    pub(crate) fn names(&self, instruction: &Instruction<T>) -> (&'static str, &str) {
+        (instruction.op.name(), &self.paths[instruction.path as usize])
     }
 
     /// The size of the arena in bytes: everything the plan will ever touch.
     pub fn arena_bytes(&self) -> usize {
-        self.memory.peak
+        self.peak
     }
 
     /// The alignment of the arena and of every value in it, in bytes.
@@ -1340,48 +1421,6 @@ impl<T: Element> Plan<T> {
             && inputs(second).all(|slot| apart(slot, &first.output))
     }
 
-    fn account(&mut self, lives: &[Life]) {
-        let real = size_of::<T>();
-        let bytes = |slot: &Slot| slot.value.bytes(real);
-        for resident in &self.residents {
-            let of =
-                if resident.spec.buffer { &mut self.memory.buffers } else { &mut self.memory.parameters };
-            *of += bytes(&resident.value);
-            self.memory.optimizer_state += bytes(&resident.state);
-        }
-        let accumulators: usize =
-            self.residents.iter().filter_map(|r| r.accumulator.as_ref()).map(bytes).sum();
-        self.memory.inputs = self.inputs.iter().map(|port| bytes(&port.slot)).sum();
-        let mut most = 0;
-        for step in 0..self.steps.len() {
-            let alive = |what: Category| -> usize {
-                let now =
-                    lives.iter().filter(|life| life.what == what && life.from <= step && step <= life.to);
-                now.map(|life| life.bytes).sum()
-            };
-            let [saved, gradients, temporaries, scratch] =
-                [Category::Saved, Category::Gradient, Category::Temporary, Category::Scratch].map(alive);
-            let memory = &mut self.memory;
-            memory.saved_activations = memory.saved_activations.max(saved);
-            memory.gradients = memory.gradients.max(gradients);
-            memory.temporaries = memory.temporaries.max(temporaries);
-            memory.scratch = memory.scratch.max(scratch);
-            if saved + gradients + temporaries + scratch > most {
-                most = saved + gradients + temporaries + scratch;
-                memory.peak_at = match &self.steps[step] {
-                    Step::Compute(instruction) => {
-                        let (op, path) = &self.names[instruction.node as usize];
-                        if path.is_empty() { op.clone() } else { alloc::format!("{path} ({op})") }
-                    }
-                    Step::Update(update) => {
-                        alloc::format!("{} (update)", self.residents[update.parameter].spec.path)
-                    }
-                };
-            }
-        }
-        self.memory.gradients += accumulators;
-    }
-
     /// Replays the plan over an empty arena and checks that every operand still holds the value that was meant, that
     /// nothing leaves the arena, that parameters and optimizer state are only written by what is meant for them, and
     /// that no step writes over what it reads, except where its op allows that.
@@ -1396,7 +1435,7 @@ impl<T: Element> Plan<T> {
         let overlaps = |a: (usize, usize), b: (usize, usize)| a.0 < b.1 && b.0 < a.1;
         let inside = |step: usize, slot: &Slot| {
             let (start, stop) = range(slot);
-            let usable = stop <= self.memory.peak && start.is_multiple_of(self.alignment);
+            let usable = stop <= self.peak && start.is_multiple_of(self.alignment);
             if usable || start == stop { Ok(()) } else { Err(VerifyError::Outside { step, offset: start }) }
         };
         let residents: Vec<Slot> = self
@@ -1527,7 +1566,7 @@ impl<T: Element> Plan<T> {
         for (at, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Compute(instruction) => {
-                    let (op, path) = &self.names[instruction.node as usize];
+                    let (op, path) = self.names(instruction);
                     let sign = if instruction.accumulate { "+=" } else { "=" };
                     let Slot { offset, value } = instruction.output;
                     let _ =
@@ -1574,7 +1613,7 @@ impl<T: Element> fmt::Display for Plan<T> {
             match step {
                 Step::Compute(instruction) => {
                     let Slot { offset, value } = instruction.output;
-                    let (op, path) = &self.names[instruction.node as usize];
+                    let (op, path) = self.names(instruction);
                     write!(
                         f,
                         "{at:>5}  @{offset:<8} {value} {}= {op}(",
@@ -1599,7 +1638,7 @@ impl<T: Element> fmt::Display for Plan<T> {
         for port in self.outputs.iter().chain(&self.loss) {
             writeln!(f, "       @{:<8} {} = output {}", port.slot.offset, port.slot.value, port.name)?;
         }
-        write!(f, "{}", self.memory)
+        write!(f, "{}", self.memory())
     }
 }
 

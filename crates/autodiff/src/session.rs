@@ -419,8 +419,8 @@ impl<'m, T: Element> Session<'m, T> {
                 && instruction.output.value.kind == Kind::Real
                 && bad(self.slice(instruction.output))
             {
-                let (op, path) = self.plan.names[instruction.node as usize].clone();
-                return NonFinite { op, path, step };
+                let (op, path) = self.plan.names(instruction);
+                return NonFinite { op: op.into(), path: path.into(), step };
             }
         }
         NonFinite { op: "loss".into(), path: String::new(), step }

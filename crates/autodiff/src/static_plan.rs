@@ -493,7 +493,7 @@ impl<'m, T: Element> StaticSession<'m, T> {
     }
 }
 
-#[cfg(feature = "alloc")]
+#[cfg(feature = "std")]
 mod write {
     //! Plans and weights as source and bytes.
 
@@ -660,11 +660,11 @@ mod write {
         for step in &plan.steps {
             match step {
                 Step::Compute(instruction) => {
-                    let (op, path) = &plan.names[instruction.node as usize];
+                    let (op, path) = plan.names(instruction);
                     let slots = &plan.slots[instruction.inputs.clone()];
                     let values: Vec<ValueType> = slots.iter().map(|slot| slot.value).collect();
                     let Some(call) = instruction.op.call_to_rust(&values) else {
-                        return Err(NotStatic::Op { op: op.clone(), path: path.clone() });
+                        return Err(NotStatic::Op { op: op.into(), path: path.into() });
                     };
                     let written = instruction.output.offset;
                     if let Some(frozen) =
@@ -678,7 +678,7 @@ mod write {
                             text,
                             "    // {}\n    StaticStep::Parts {{ eval: |cx, io| {call},\n        \
                              inputs: &[{inputs}],\n        part: {}, parameter: {parameter} }},",
-                            [op.as_str(), path].join(" ").trim_end(),
+                            [op, path].join(" ").trim_end(),
                             layout.slot(&instruction.output),
                         );
                         continue;
@@ -687,7 +687,7 @@ mod write {
                         text,
                         "    // {}\n    StaticStep::Compute {{ eval: |cx, io| {call},\n        \
                          inputs: &[{inputs}],\n        output: {}, scratch: &{}, accumulate: {} }},",
-                        [op.as_str(), path].join(" ").trim_end(),
+                        [op, path].join(" ").trim_end(),
                         layout.slot(&instruction.output),
                         layout.slot(&instruction.scratch),
                         instruction.accumulate,
@@ -748,5 +748,5 @@ mod write {
     }
 }
 
-#[cfg(feature = "alloc")]
+#[cfg(feature = "std")]
 pub use write::{NotStatic, source, weights};

@@ -43,7 +43,7 @@ pub fn inspect(arguments: InspectArguments) -> Result<i32, Failure> {
             }
             Err(error) => {
                 text += &format!("\ndoes not fit: {error}\n");
-                text += &advice(ram, memory, &what_if(&settings, &parts, &threads));
+                text += &advice(ram, &memory, &what_if(&settings, &parts, &threads));
                 code = 1;
             }
         }
@@ -61,7 +61,7 @@ fn what_if(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Vec<Rem
     let mut remedies = Vec::new();
     let mut consider = |name: &str, changed: Settings| {
         if let Ok(network) = prepare(&changed, parts, threads) {
-            remedies.push((name.to_owned(), network.plan().memory().clone()));
+            remedies.push((name.to_owned(), network.plan().memory()));
         }
     };
     let small = |batch: usize| Settings {
@@ -100,10 +100,8 @@ fn what_if(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Vec<Rem
         }
         let trainer = Trainer::new(model, params).loss(cross_entropy).batch(1).optimizer(Sgd::new(0.1));
         if let Ok(network) = trainer.prepare(&*parts.train) {
-            remedies.push((
-                format!("{name}, --batch 1 (from code: Params::freeze)"),
-                network.plan().memory().clone(),
-            ));
+            remedies
+                .push((format!("{name}, --batch 1 (from code: Params::freeze)"), network.plan().memory()));
         }
     }
     remedies

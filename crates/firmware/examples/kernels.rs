@@ -3,6 +3,7 @@
 #![cfg_attr(any(target_os = "none", target_family = "wasm"), no_std, no_main)]
 
 use bantam::core::random::{Key, Purpose, unit_f32};
+use bantam::core::{Context, Numerics};
 use bantam::kernels::{
     Activation, Arg, ConvShape, Gemm, Span, axpy, conv2d_forward, conv2d_forward_scratch, dot, functions,
     gemm, linear_backward, linear_forward, linear_update, map, zip_alike,
@@ -79,6 +80,19 @@ fn run() -> u8 {
     let mut sum = [0.0];
     count("dot", || sum[0] = dot(&cx, a, b));
     hash = Some(fnv(hash, &sum));
+    // What is fast has other bits elsewhere.
+    count("dot, fast", || sum[0] = dot(&Context { numerics: Numerics::Fast, ..cx }, a, b));
+    // The least numbers, every kind of zero, and what is none: they are the same everywhere too.
+    let least = f32::from_bits(1);
+    let odd = [least, -least, 0.0, -0.0, 1e-20, -1e-20, f32::NAN, -f32::NAN, f32::INFINITY, -f32::INFINITY];
+    let odd: [f32; 40] = core::array::from_fn(|i| odd[i % odd.len()]);
+    sum[0] = dot(&cx, &[1e-20; 40], &[1e-20; 40]);
+    hash = Some(fnv(hash, &sum));
+    let y = &mut c[..odd.len()];
+    map(&cx, functions::Relu, Span::Separate(&odd, y));
+    hash = Some(fnv(hash, y));
+    zip_alike(&cx, &functions::ReluGrad, Arg::In(&[-1.0; 40], &[]), Arg::In(&odd, &[]), y);
+    hash = Some(fnv(hash, y));
 
     // Neither rows nor columns fill the loops of a board.
     let (fan_in, fan_out) = (37, 11);

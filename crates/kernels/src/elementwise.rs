@@ -56,6 +56,17 @@ pub trait MapFn<T: Element>: Copy + Sync {
 
     /// The function, lane by lane: no lane may depend on another.
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S>;
+
+    /// The function for a whole line in the vectors of a Cortex-M (MVE), with the same bits, if it has such a loop; returns how many
+    /// elements are done.
+    ///
+    /// # Safety
+    /// As many elements can be read and written; `x` and `y` are one or apart.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn in_vectors(self, _x: *const T, _y: *mut T, _len: usize) -> usize {
+        0
+    }
 }
 
 /// A function of two elements, on vectors. Mark `apply` with `#[inline(always)]`.
@@ -65,6 +76,17 @@ pub trait ZipFn<T: Element>: Copy + Sync {
 
     /// The function, lane by lane: no lane may depend on another.
     fn apply<S: Simd>(self, simd: S, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S>;
+
+    /// The function for a whole line in the vectors of a Cortex-M (MVE), with the same bits, if it has such a loop; returns how many
+    /// elements are done.
+    ///
+    /// # Safety
+    /// As many elements can be read and written; `out` is one of the operands or apart from it.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn in_vectors(self, _a: *const T, _b: *const T, _out: *mut T, _len: usize) -> usize {
+        0
+    }
 }
 
 /// y = f(x), element by element.
@@ -130,7 +152,9 @@ pub(crate) unsafe fn map_line<T: Element, S: Simd, F: MapFn<T>>(
     len: usize,
 ) {
     if let Some(single) = simd.single() {
-        for at in 0..len {
+        // SAFETY: 1. and 2.
+        let done = unsafe { f.in_vectors(x, y, len) };
+        for at in done..len {
             // SAFETY: 1. and 2.
             unsafe { *y.add(at) = map_one(single, f, *x.add(at)) };
         }
@@ -213,13 +237,18 @@ unsafe fn zip_line<T: Element, S: Simd>(
     len: usize,
 ) {
     if let Some(single) = simd.single() {
-        let place = |at: usize, step: usize| if step == 0 { at % LANES } else { at };
+        // What is repeated begins again after eight.
+        let mask = |step: usize| if step == 0 { LANES - 1 } else { usize::MAX };
+        let (a_mask, b_mask) = (mask(a_step), mask(b_step));
         // SAFETY: 1.
         let one = |at: usize| unsafe {
-            let left = T::Vector::splat(single, *a.add(place(at, a_step)));
-            f.apply(single, left, T::Vector::splat(single, *b.add(place(at, b_step)))).first()
+            let left = T::Vector::splat(single, *a.add(at & a_mask));
+            f.apply(single, left, T::Vector::splat(single, *b.add(at & b_mask))).first()
         };
-        for at in 0..len {
+        let contiguous = if (a_step, b_step) == (LANES, LANES) { len } else { 0 };
+        // SAFETY: 1. and 2.
+        let done = unsafe { f.in_vectors(a, b, out, contiguous) };
+        for at in done..len {
             // SAFETY: 1. and 2.
             unsafe { *out.add(at) = one(at) };
         }

@@ -60,7 +60,7 @@ pub use parallel::{
     for_each_chunk, for_each_chunk_of, for_each_chunk_of_two, for_each_task, map_chunks_of_two,
 };
 pub use pool::{PoolShape, avg_pool, avg_pool_backward, max_pool_argmax, max_pool_scatter, max_pool_select};
-pub use reduce::{Reduce, argmax, dot, reduce, sum_of_squares};
+pub use reduce::{Reduce, argmax, column_sums, dot, reduce, sum_of_squares};
 pub use simd::{Element, Simd, SimdOp, Vector, dispatch, run};
 pub use softmax::{
     cross_entropy, cross_entropy_backward, cross_entropy_with_gradient, log_softmax, log_softmax_backward,

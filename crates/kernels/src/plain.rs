@@ -172,19 +172,19 @@ pub(crate) fn fold_row<T: Element>(x: &[T], start: T, join: &dyn Fn(T, T) -> T) 
     join(join(join(a, e), join(c, g)), join(join(b, f), join(d, h)))
 }
 
-/// Σ a·b of two rows of one length, in the order of [`fold_row`].
-pub(crate) fn dot<T: Element>(a: &[T], b: &[T]) -> T {
+/// Σ a·b of two rows of one length, in the order of [`fold_row`]. If `fast`, numbers below the normal ones may count as zeros.
+pub(crate) fn dot<T: Element>(a: &[T], b: &[T], fast: bool) -> T {
     let many = joined_in_four(a.len());
     let mut four = [[T::zero(); LANES]; SUMS];
     for range in in_streams(many, 2) {
         for (i, lanes) in four.iter_mut().enumerate() {
             let first = range.start + i * LANES;
-            add_products(&a[first..], &b[first..], range.len() / (SUMS * LANES), SUMS, lanes);
+            add_products(&a[first..], &b[first..], range.len() / (SUMS * LANES), SUMS, lanes, fast);
         }
     }
     let mut lanes = one_of_four(four, |a, b| from_fn(|i| a[i] + b[i]));
     let (a, b) = (&a[many..], &b[many..]);
-    add_products(a, b, a.len() / LANES, 1, &mut lanes);
+    add_products(a, b, a.len() / LANES, 1, &mut lanes, fast);
     let whole = a.len() - a.len() % LANES;
     for (lane, (a, b)) in lanes.iter_mut().zip(a[whole..].iter().zip(&b[whole..])) {
         *lane += *a * *b;
@@ -193,11 +193,11 @@ pub(crate) fn dot<T: Element>(a: &[T], b: &[T]) -> T {
 }
 
 /// lanes[i] += a[i] · b[i] for `count` groups of eight elements, of which each begins `step` groups behind the one before it.
-fn add_products<T: Element>(a: &[T], b: &[T], count: usize, step: usize, lanes: &mut [T; LANES]) {
+fn add_products<T: Element>(a: &[T], b: &[T], count: usize, step: usize, lanes: &mut [T; LANES], fast: bool) {
     let last = if count > 0 { (count - 1) * step * LANES + LANES } else { 0 };
     let (a, b) = (&a[..last], &b[..last]);
     // SAFETY: both have that many elements.
-    if unsafe { blocks::add_products(a.as_ptr(), b.as_ptr(), count, step, lanes) } {
+    if unsafe { blocks::add_products(a.as_ptr(), b.as_ptr(), count, step, lanes, fast) } {
         return;
     }
     for (a, b) in a.chunks(step * LANES).zip(b.chunks(step * LANES)) {
@@ -373,10 +373,10 @@ mod blocks {
                     "vmla.f32 s27, s12, s20; vmla.f32 s27, s13, s21; vmla.f32 s27, s14, s22; vmla.f32 s27, s15, s23",
                     "add {b}, {skip}",
                     "cbz r3, 3f",
-                    "vcmp.f32 s24, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s24, s28",
-                    "vcmp.f32 s25, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s25, s28",
-                    "vcmp.f32 s26, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s26, s28",
-                    "vcmp.f32 s27, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s27, s28",
+                    "vcmp.f32 s24, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s24, s28; 8:",
+                    "vcmp.f32 s25, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s25, s28; 8:",
+                    "vcmp.f32 s26, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s26, s28; 8:",
+                    "vcmp.f32 s27, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s27, s28; 8:",
                     "3: vstmia {c}!, {{s24-s27}}",
                     "subs {rows}, #4",
                     "bhs 2b",
@@ -391,7 +391,7 @@ mod blocks {
                     "vmla.f32 s24, s12, s20; vmla.f32 s24, s13, s21; vmla.f32 s24, s14, s22; vmla.f32 s24, s15, s23",
                     "add {b}, {skip}",
                     "cbz r3, 6f",
-                    "vcmp.f32 s24, #0; vmrs apsr_nzcv, fpscr; it mi; vmovmi.f32 s24, s28",
+                    "vcmp.f32 s24, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s24, s28; 8:",
                     "6: vstmia {c}!, {{s24}}",
                     "subs {rows}, #1",
                     "bne 5b",
@@ -556,8 +556,7 @@ mod blocks {
                     "bne 2b",
                     "b 5f",
                     "4: add {bias}, #4",
-                    "add {weight}, {skip}",
-                    "add {weight}, #32",
+                    "add {weight}, {row}",
                     "subs {rows}, #1",
                     "bne 2b",
                     "5:",
@@ -566,6 +565,7 @@ mod blocks {
                     step = inout(reg) step.as_ptr() => _,
                     weight = inout(reg) weight.at(0, j) => _,
                     skip = in(reg) (weight.stride - COLUMNS / 2) * BYTES,
+                    row = in(reg) weight.stride * BYTES,
                     bias = inout(reg) bias => _,
                     // Whether it is the first block.
                     in("r3") u32::from(j == 0),
@@ -593,42 +593,47 @@ mod blocks {
         count: usize,
         step: usize,
         lanes: &mut [T; LANES],
+        fast: bool,
     ) -> bool {
         if size_of::<T>() != BYTES || count == 0 {
             return count == 0;
         }
-        // A Cortex-M with vectors (MVE) has them in pairs of registers, and names the four lanes of each.
+        // The vectors of a Cortex-M (MVE): four lanes each. They take numbers below the normal ones for zeros.
         #[cfg(target_feature = "neon")]
-        // SAFETY: reads `count` groups of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
-        unsafe {
-            asm!(
-                "vldmia {lanes}, {{s0-s7}}",
-                "2: vldrw.u32 q2, [{a}], #16",
-                "vldrw.u32 q3, [{b}], #16",
-                "vldrw.u32 q4, [{a}], #16",
-                "vldrw.u32 q5, [{b}], #16",
-                "vmul.f32 q2, q2, q3",
-                "vmul.f32 q4, q4, q5",
-                "vadd.f32 q0, q0, q2",
-                "vadd.f32 q1, q1, q4",
-                "add {a}, {skip}",
-                "add {b}, {skip}",
-                "subs {count}, #1",
-                "bne 2b",
-                "vstmia {lanes}, {{s0-s7}}",
-                a = inout(reg) a => _,
-                b = inout(reg) b => _,
-                lanes = in(reg) lanes.as_mut_ptr(),
-                skip = in(reg) (step - 1) * LANES * BYTES,
-                count = inout(reg) count => _,
-                out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
-                out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
-                out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
-                out("s20") _, out("s21") _, out("s22") _, out("s23") _,
-                options(nostack),
-            );
+        if fast {
+            // SAFETY: reads `count` groups of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
+            unsafe {
+                asm!(
+                    "vldmia {lanes}, {{s0-s7}}",
+                    "2: vldrw.u32 q2, [{a}], #16",
+                    "vldrw.u32 q3, [{b}], #16",
+                    "vldrw.u32 q4, [{a}], #16",
+                    "vldrw.u32 q5, [{b}], #16",
+                    "vmul.f32 q2, q2, q3",
+                    "vmul.f32 q4, q4, q5",
+                    "vadd.f32 q0, q0, q2",
+                    "vadd.f32 q1, q1, q4",
+                    "add {a}, {skip}",
+                    "add {b}, {skip}",
+                    "subs {count}, #1",
+                    "bne 2b",
+                    "vstmia {lanes}, {{s0-s7}}",
+                    a = inout(reg) a => _,
+                    b = inout(reg) b => _,
+                    lanes = in(reg) lanes.as_mut_ptr(),
+                    skip = in(reg) (step - 1) * LANES * BYTES,
+                    count = inout(reg) count => _,
+                    out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                    out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                    out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                    out("s20") _, out("s21") _, out("s22") _, out("s23") _,
+                    options(nostack),
+                );
+            }
+            return true;
         }
         #[cfg(not(target_feature = "neon"))]
+        let _ = fast;
         // SAFETY: reads `count` groups of `a` and of `b`, reads and writes all of `lanes`, all `f32`.
         unsafe {
             asm!(
@@ -655,6 +660,99 @@ mod blocks {
             );
         }
         true
+    }
+}
+
+/// Loops over whole lines in the vectors of a Cortex-M (MVE), by the bits of numbers: as numbers, they would take those below the
+/// normal ones for zeros. Each returns how many elements are done.
+#[cfg(all(target_arch = "arm", target_abi = "eabihf", target_feature = "neon"))]
+pub(crate) mod lines {
+    use crate::simd::Element;
+    use core::arch::asm;
+
+    /// y = max(x, 0), and NaN where x is; returns how many elements are done.
+    ///
+    /// # Safety
+    /// `x` can be read and `y` written for `len` elements; they are one or apart.
+    #[inline]
+    pub(crate) unsafe fn relu<T: Element>(x: *const T, y: *mut T, len: usize) -> usize {
+        if size_of::<T>() != size_of::<f32>() {
+            return 0;
+        }
+        // SAFETY: reads `len` elements of `x` and writes as many of `y`, all `f32`.
+        unsafe {
+            asm!(
+                "vdup.32 q2, {least}",
+                "vdup.32 q3, {count}",
+                "vmov.i32 q4, #0",
+                "wlstp.32 lr, {len}, 3f",
+                "2: vldrw.u32 q0, [{x}], #16",
+                "vsub.i32 q1, q0, q2",
+                "vpt.u32 cs, q3, q1",
+                "vmovt q0, q4",
+                "vstrw.32 q0, [{y}], #16",
+                "letp lr, 2b",
+                "3:",
+                // The bits of the negative number nearest to zero, and how far those of −∞ are from there.
+                least = in(reg) 0x8000_0001_u32,
+                count = in(reg) 0x7f7f_ffff_u32,
+                len = in(reg) len,
+                x = inout(reg) x => _,
+                y = inout(reg) y => _,
+                out("lr") _,
+                out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                options(nostack),
+            );
+        }
+        len
+    }
+
+    /// out = dy where y > 0, else 0; returns how many elements are done.
+    ///
+    /// # Safety
+    /// `dy` and `y` can be read and `out` written for `len` elements; `out` is one of them or apart from it.
+    #[inline]
+    pub(crate) unsafe fn relu_gradient<T: Element>(
+        dy: *const T,
+        y: *const T,
+        out: *mut T,
+        len: usize,
+    ) -> usize {
+        if size_of::<T>() != size_of::<f32>() {
+            return 0;
+        }
+        // SAFETY: reads `len` elements of `dy` and `y` and writes as many of `out`, all `f32`.
+        unsafe {
+            asm!(
+                "vdup.32 q2, {least}",
+                "vdup.32 q3, {count}",
+                "vmov.i32 q4, #0",
+                "wlstp.32 lr, {len}, 3f",
+                "2: vldrw.u32 q0, [{dy}], #16",
+                "vldrw.u32 q1, [{y}], #16",
+                "vsub.i32 q1, q1, q2",
+                "vpt.u32 hi, q1, q3",
+                "vmovt q0, q4",
+                "vstrw.32 q0, [{out}], #16",
+                "letp lr, 2b",
+                "3:",
+                // The bits of the positive number nearest to zero, and how far those of ∞ are from there.
+                least = in(reg) 1,
+                count = in(reg) 0x7f7f_ffff_u32,
+                len = in(reg) len,
+                dy = inout(reg) dy => _,
+                y = inout(reg) y => _,
+                out = inout(reg) out => _,
+                out("lr") _,
+                out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
+                out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
+                out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
+                options(nostack),
+            );
+        }
+        len
     }
 }
 
@@ -718,7 +816,26 @@ mod blocks {
         _: usize,
         _: usize,
         _: &mut [T; super::LANES],
+        _: bool,
     ) -> bool {
         false
+    }
+}
+
+/// Everywhere else the compiler's loops do everything.
+#[cfg(not(all(target_arch = "arm", target_abi = "eabihf", target_feature = "neon")))]
+pub(crate) mod lines {
+    /// # Safety
+    /// Nothing is asked for.
+    #[inline]
+    pub(crate) unsafe fn relu<T>(_: *const T, _: *mut T, _: usize) -> usize {
+        0
+    }
+
+    /// # Safety
+    /// Nothing is asked for.
+    #[inline]
+    pub(crate) unsafe fn relu_gradient<T>(_: *const T, _: *const T, _: *mut T, _: usize) -> usize {
+        0
     }
 }

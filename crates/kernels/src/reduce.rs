@@ -5,7 +5,7 @@ use crate::rows::{SHORT, fold, load_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::streams::in_streams;
 use crate::{plain, require};
-use bantam_core::Context;
+use bantam_core::{Context, Numerics};
 
 /// What a reduction computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,20 +136,41 @@ pub fn reduce<T: Element>(
             }
         });
     } else {
-        // Columns are independent: a task takes some of them, or some whole outer blocks.
-        let width = (GRAIN / n.max(1)).next_multiple_of(STRIP).min(inner);
-        let per_outer = inner.div_ceil(width.max(1));
-        let outer = out.len().checked_div(inner).unwrap_or(0);
-        let parts = Parts::new(out);
-        for_each_task(cx, outer * per_outer, |task| {
-            let (block, column) = (task / per_outer, task % per_outer * width);
-            let len = width.min(inner - column);
-            // SAFETY: every task has its own block or its own columns of it.
-            let out = unsafe { parts.range(block * inner + column, len) };
-            let x = &x[block * n * inner..][..n * inner];
-            T::run(cx, Columns { x, n, inner, column, kind, out, finish });
-        });
+        columns(cx, kind, n, inner, x, out, finish);
     }
+}
+
+/// The sums of the columns of a matrix, each in the order of the rows, into `out`; adds to what `out` holds if `accumulate`. The bits
+/// of [`reduce`] wherever there is more than one column.
+pub fn column_sums<T: Element>(cx: &Context<'_>, rows: usize, x: &[T], out: &mut [T], accumulate: bool) {
+    require(x.len() == rows * out.len());
+    let width = out.len();
+    columns(cx, Reduce::Sum, rows, width, x, out, Finish { divisor: None, accumulate });
+}
+
+/// [`reduce`] where columns are reduced.
+fn columns<T: Element>(
+    cx: &Context<'_>,
+    kind: Reduce,
+    n: usize,
+    inner: usize,
+    x: &[T],
+    out: &mut [T],
+    finish: Finish<T>,
+) {
+    // Columns are independent: a task takes some of them, or some whole outer blocks.
+    let width = (GRAIN / n.max(1)).next_multiple_of(STRIP).min(inner);
+    let per_outer = inner.div_ceil(width.max(1));
+    let outer = out.len().checked_div(inner).unwrap_or(0);
+    let parts = Parts::new(out);
+    for_each_task(cx, outer * per_outer, |task| {
+        let (block, column) = (task / per_outer, task % per_outer * width);
+        let len = width.min(inner - column);
+        // SAFETY: every task has its own block or its own columns of it.
+        let out = unsafe { parts.range(block * inner + column, len) };
+        let x = &x[block * n * inner..][..n * inner];
+        T::run(cx, Columns { x, n, inner, column, kind, out, finish });
+    });
 }
 
 /// What becomes of a result.
@@ -392,7 +413,7 @@ pub fn dot<T: Element>(cx: &Context<'_>, a: &[T], b: &[T]) -> T {
     require(a.len() == b.len());
     pieces(cx, a.len(), Reduce::Sum, |start, len| {
         let (a, b) = (&a[start..start + len], &b[start..start + len]);
-        if is_plain(cx) { plain::dot(a, b) } else { T::run(cx, Dot { a, b }) }
+        if is_plain(cx) { plain::dot(a, b, cx.numerics == Numerics::Fast) } else { T::run(cx, Dot { a, b }) }
     })
 }
 

@@ -41,22 +41,21 @@ pub fn standardize_weight<'g, T: Element>(weight: Var<'g, T>) -> Var<'g, T> {
     (centred * scale).reshape(shape)
 }
 
-/// A layer's weight as the layer uses it.
+/// A layer's weight as the layer uses it. Which way is part of the type: a program that standardises nothing holds none of it.
 #[track_caller]
-fn weight<T: Element>(weight: Parameter, standardized: bool, graph: &Graph<T>) -> Var<'_, T> {
+fn weight<T: Element, const STANDARDIZED: bool>(weight: Parameter, graph: &Graph<T>) -> Var<'_, T> {
     let weight = weight.var(graph);
-    if standardized { standardize_weight(weight) } else { weight }
+    if STANDARDIZED { standardize_weight(weight) } else { weight }
 }
 
 /// A fully connected layer: `x · weightᵀ + bias`, `[..., fan_in]` to `[..., fan_out]`.
 ///
 /// Parameters: `weight` `[fan_out, fan_in]` (default [`Initializer::HeNormal`]) and `bias` `[fan_out]` (zeros).
 #[derive(Clone, Debug)]
-pub struct Linear {
+pub struct Linear<const STANDARDIZED: bool = false> {
     path: String,
     weight: Parameter,
     bias: Option<Parameter>,
-    standardized: bool,
 }
 
 impl Linear {
@@ -71,23 +70,22 @@ impl Linear {
             path: p.path().into(),
             weight: p.parameter("weight", [fan_out, fan_in], weight),
             bias: bias.then(|| p.parameter("bias", [fan_out], Initializer::Zeros)),
-            standardized: false,
         }
     }
 
     /// Uses the [standardised](standardize_weight) weight.
     #[must_use]
-    pub fn standardized(mut self) -> Self {
-        self.standardized = true;
-        self
+    pub fn standardized(self) -> Linear<true> {
+        let Linear { path, weight, bias } = self;
+        Linear { path, weight, bias }
     }
 }
 
-impl<T: Element> Layer<T> for Linear {
+impl<T: Element, const STANDARDIZED: bool> Layer<T> for Linear<STANDARDIZED> {
     fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let graph = x.graph();
         let _scope = graph.enter(&self.path);
-        x.linear(weight(self.weight, self.standardized, graph), self.bias.map(|bias| bias.var(graph)))
+        x.linear(weight::<T, STANDARDIZED>(self.weight, graph), self.bias.map(|bias| bias.var(graph)))
     }
 }
 
@@ -96,13 +94,12 @@ impl<T: Element> Layer<T> for Linear {
 /// Parameters: `weight` `[channels_out, channels_in / groups, kernel, kernel]` (default [`Initializer::HeNormal`]) and
 /// `bias` `[channels_out]` (zeros).
 #[derive(Clone, Debug)]
-pub struct Conv2d {
+pub struct Conv2d<const STANDARDIZED: bool = false> {
     path: String,
     weight: Parameter,
     bias: Option<Parameter>,
     kernel: usize,
     options: Conv2dOptions,
-    standardized: bool,
 }
 
 impl Conv2d {
@@ -128,17 +125,18 @@ impl Conv2d {
             bias: bias.then(|| p.parameter("bias", [channels_out], Initializer::Zeros)),
             kernel,
             options: Conv2dOptions { groups, ..Conv2dOptions::default() },
-            standardized: false,
         }
     }
 
     /// Uses the [standardised](standardize_weight) weight.
     #[must_use]
-    pub fn standardized(mut self) -> Self {
-        self.standardized = true;
-        self
+    pub fn standardized(self) -> Conv2d<true> {
+        let Conv2d { path, weight, bias, kernel, options } = self;
+        Conv2d { path, weight, bias, kernel, options }
     }
+}
 
+impl<const STANDARDIZED: bool> Conv2d<STANDARDIZED> {
     /// Moves the kernel by `stride`.
     #[must_use]
     pub fn stride(mut self, stride: usize) -> Self {
@@ -169,12 +167,12 @@ impl Conv2d {
     }
 }
 
-impl<T: Element> Layer<T> for Conv2d {
+impl<T: Element, const STANDARDIZED: bool> Layer<T> for Conv2d<STANDARDIZED> {
     fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let graph = x.graph();
         let _scope = graph.enter(&self.path);
         x.conv2d(
-            weight(self.weight, self.standardized, graph),
+            weight::<T, STANDARDIZED>(self.weight, graph),
             self.bias.map(|bias| bias.var(graph)),
             self.options,
         )

@@ -1,7 +1,7 @@
 //! Parameter sets: names, shapes and initializers, declared once and filled with numbers in a session.
 
 use crate::Initializer;
-use alloc::{format, string::String, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use bantam_autodiff::{Element, Graph, Mode, ParameterSpec, Session, Var};
 use bantam_core::{
     Shape,
@@ -173,13 +173,14 @@ impl Scope<'_> {
     }
 
     fn join(&self, name: &str) -> String {
-        if self.path.is_empty() { name.into() } else { format!("{}.{name}", self.path) }
+        if self.path.is_empty() { name.into() } else { [&self.path, ".", name].concat() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     #[test]
     fn patterns_match_paths_and_what_lies_below() {

@@ -12,7 +12,7 @@ impl<T: Element> Elementwise<T> for f::Relu {
     const ACTIVATION: Option<Activation> = Some(Activation::Relu);
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
-        dy.binary(y, f::ReluGrad).into()
+        dy.alike(y, f::ReluGrad).into()
     }
 }
 
@@ -26,7 +26,7 @@ impl<T: Element> ZipElementwise<T> for f::ReluGrad {
         _: Var<'g, T>,
         g: Var<'g, T>,
     ) -> [Gradient<'g, T>; 2] {
-        [g.binary(y, f::ReluGrad).into(), Gradient::Zero]
+        [g.alike(y, f::ReluGrad).into(), Gradient::Zero]
     }
 }
 
@@ -35,7 +35,7 @@ impl<T: Element> Elementwise<T> for f::Sigmoid {
     const ACTIVATION: Option<Activation> = Some(Activation::Sigmoid);
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
-        dy.binary(y, f::SigmoidGrad).into()
+        dy.alike(y, f::SigmoidGrad).into()
     }
 }
 
@@ -51,7 +51,7 @@ impl<T: Element> ZipElementwise<T> for f::SigmoidGrad {
         g: Var<'g, T>,
     ) -> [Gradient<'g, T>; 2] {
         let slope = y * T::from_f64(-2.0) + T::one();
-        [g.binary(y, f::SigmoidGrad).into(), (g * dy * slope).into()]
+        [g.alike(y, f::SigmoidGrad).into(), (g * dy * slope).into()]
     }
 }
 
@@ -60,7 +60,7 @@ impl<T: Element> Elementwise<T> for f::Tanh {
     const ACTIVATION: Option<Activation> = Some(Activation::Tanh);
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
-        dy.binary(y, f::TanhGrad).into()
+        dy.alike(y, f::TanhGrad).into()
     }
 }
 
@@ -75,7 +75,7 @@ impl<T: Element> ZipElementwise<T> for f::TanhGrad {
         _: Var<'g, T>,
         g: Var<'g, T>,
     ) -> [Gradient<'g, T>; 2] {
-        [g.binary(y, f::TanhGrad).into(), (g * dy * y * T::from_f64(-2.0)).into()]
+        [g.alike(y, f::TanhGrad).into(), (g * dy * y * T::from_f64(-2.0)).into()]
     }
 }
 
@@ -83,7 +83,7 @@ impl<T: Element> Elementwise<T> for f::Gelu {
     const NAME: &'static str = "gelu";
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, x: Var<'g, T>, _: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
-        dy.binary(x, f::GeluGrad).into()
+        dy.alike(x, f::GeluGrad).into()
     }
 }
 
@@ -101,7 +101,7 @@ impl<T: Element> ZipElementwise<T> for f::GeluGrad {
         let square = x.square();
         let density = (square * T::from_f64(-0.5)).exp() * T::from_f64(0.398_942_280_401_432_7);
         let slope = density * (-square + T::from_f64(2.0));
-        [g.binary(x, f::GeluGrad).into(), (g * dy * slope).into()]
+        [g.alike(x, f::GeluGrad).into(), (g * dy * slope).into()]
     }
 }
 

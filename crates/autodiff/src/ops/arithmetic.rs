@@ -1,21 +1,12 @@
 //! Arithmetic with broadcasting, and the elementary functions.
 
-use super::elementwise::{Elementwise, Zip, ZipElementwise};
+use super::elementwise::{Elementwise, ZipElementwise};
 use crate::Element;
 #[cfg(feature = "alloc")]
 use crate::{Gradient, Graph, Var};
 #[cfg(feature = "alloc")]
 use bantam_core::Shape;
 use bantam_kernels::functions as f;
-
-/// The sum of two values as an op.
-pub type Add = Zip<f::Add>;
-
-impl Default for Add {
-    fn default() -> Self {
-        Zip(f::Add)
-    }
-}
 
 impl<T: Element> ZipElementwise<T> for f::Add {
     const NAME: &'static str = "add";

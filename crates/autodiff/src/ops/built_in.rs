@@ -5,7 +5,7 @@
 //! object in a function that is not generic, so that what it calls is compiled once, in this crate. `f64`, which checks
 //! gradients and rarely trains, is left to its user in optimised builds.
 
-use super::elementwise::{Map, Zip};
+use super::elementwise::{Alike, Map, Zip};
 use super::{
     conv, dropout, gather, label_smoothing, loss, matmul, noise, norm, pool, reduce, shape, softmax,
 };
@@ -70,20 +70,20 @@ macro_rules! built_in {
 
 built_in! {
     Map<f::Relu>, Map<f::Sigmoid>, Map<f::Tanh>, Map<f::Gelu>,
-    Zip<f::ReluGrad>, Zip<f::SigmoidGrad>, Zip<f::TanhGrad>, Zip<f::GeluGrad>,
+    Alike<f::ReluGrad>, Alike<f::SigmoidGrad>, Alike<f::TanhGrad>, Alike<f::GeluGrad>, Alike<f::Add>,
     Map<f::Neg>, Map<f::Abs>, Map<f::Sign>, Map<f::Exp>, Map<f::Ln>, Map<f::Sqrt>, Map<f::Rsqrt>, Map<f::Recip>,
     Map<f::Square>, Map<f::Sin>, Map<f::Cos>,
     Map<f::AddScalar<T>>, Map<f::MulScalar<T>>, Map<f::PowScalar<T>>, Map<f::Clamp<T>>,
     Zip<f::Add>, Zip<f::Sub>, Zip<f::Mul>, Zip<f::Div>, Zip<f::Pow>, Zip<f::Max>, Zip<f::Min>,
     Zip<f::Greater>, Zip<f::GreaterEqual>, Zip<f::Equal>,
-    matmul::MatMul, matmul::Linear,
+    matmul::MatMul, matmul::BatchedMatMul, matmul::Linear,
     conv::ConvForward, conv::ConvBackwardInput, conv::ConvBackwardWeight,
     pool::MaxPoolArgmax, pool::MaxPoolSelect, pool::MaxPoolScatter, pool::AvgPool,
     norm::BatchNormStatistics, norm::BatchNorm, norm::BatchNormBackwardAffine, norm::BatchNormBackwardInput,
     softmax::Softmax, softmax::SoftmaxBackward, softmax::CrossEntropy, softmax::CrossEntropyBackward,
     label_smoothing::SmoothedCrossEntropy, label_smoothing::SmoothedCrossEntropyBackward,
     loss::LossScale, loss::MeanSquaredError,
-    reduce::Reduction,
+    reduce::Reduction, reduce::ColumnSums,
     gather::GatherRows, gather::ScatterAddRows,
     dropout::Dropout, noise::GroupDropout, noise::GaussianNoise,
     shape::Reshape, shape::Copied, shape::Full<T>, shape::Gather, shape::Scatter, shape::Concat,

@@ -5,8 +5,10 @@ use super::reals;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Shared, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_kernels::{
     Activation, ConvShape, conv2d_backward_input, conv2d_backward_input_scratch, conv2d_backward_weight,
@@ -137,7 +139,7 @@ impl<T: Element> Op<T> for ConvForward {
         self.shape(inputs).map_or(0, |shape| conv2d_forward_scratch(&shape))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!(
             "ops::ConvForward {{ options: ops::{:?}, activation: Activation::{:?} }}",
@@ -214,7 +216,7 @@ impl<T: Element> Op<T> for ConvBackwardInput {
         conv2d_backward_input_scratch(&self.shape)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -267,7 +269,7 @@ impl<T: Element> Op<T> for ConvBackwardWeight {
         conv2d_backward_weight_scratch(&self.shape)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }

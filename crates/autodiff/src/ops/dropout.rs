@@ -4,8 +4,10 @@ use super::reals;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, Mode, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::random::{Key, Purpose};
 use bantam_kernels::dropout;
 
@@ -36,7 +38,7 @@ impl<T: Element> Op<T> for Dropout {
         Ok(ValueType::real(x))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }

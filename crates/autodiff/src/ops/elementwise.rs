@@ -9,8 +9,10 @@ use super::reals;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::{MAX_RANK, Shape, broadcast_shapes};
 use bantam_kernels::{Activation, MapFn, ZipFn, ZipLines, map, zip_alike, zip_by};
 use core::fmt::Debug;
@@ -41,7 +43,7 @@ impl<T: Element, F: Elementwise<T>> Op<T> for Map<F> {
         infer_map(F::NAME, inputs)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         expression("Map", core::any::type_name::<F>(), &self.0)
     }
@@ -113,11 +115,46 @@ fn eval_zip<T: Element>(f: &dyn ZipLines<T>, cx: &StepContext<'_>, io: Io<'_, T>
     zip_by(&cx.kernels, f, out.dims(), a, b, io.output.real());
 }
 
-/// What [`Zip`] evaluates where both operands have the shape of the output: for plans in flash, which then hold nothing of
-/// broadcasting.
-pub fn eval_alike<T: Element>(f: impl ZipFn<T>, cx: &StepContext<'_>, io: Io<'_, T>) {
-    let (a, b) = (io.arg(0, &[]), io.arg(1, &[]));
-    zip_alike(&cx.kernels, &f, a, b, io.output.real());
+/// As [`Zip`] where both operands have one shape: what derivatives and plans in flash hold, so that a board need not have
+/// what broadcasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Alike<F>(pub F);
+
+impl<T: Element, F: ZipElementwise<T>> Op<T> for Alike<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        super::alike(F::NAME, inputs).map(ValueType::real)
+    }
+
+    #[cfg(feature = "std")]
+    fn to_rust(&self) -> Option<String> {
+        expression("Alike", core::any::type_name::<F>(), &self.0)
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let (a, b) = (io.arg(0, &[]), io.arg(1, &[]));
+        zip_alike(&cx.kernels, &self.0, a, b, io.output.real());
+    }
+
+    #[cfg(feature = "higher-order")]
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        self.0.derivatives(node.input(0), node.input(1), node.output(), dy).into()
+    }
+
+    fn is_elementwise(&self) -> bool {
+        true
+    }
+
+    fn in_place(&self, _operand: usize) -> bool {
+        true
+    }
+
+    fn is_sum(&self) -> bool {
+        F::IS_SUM
+    }
 }
 
 /// Sums the flows over the axes along which their operands were repeated.
@@ -137,7 +174,7 @@ fn sum_broadcasts<'g, T: Element>(
 }
 
 /// A function of the kernels as a Rust expression; `None` for one of another crate, whose path is not known here.
-#[cfg(feature = "alloc")]
+#[cfg(feature = "std")]
 fn expression(op: &str, type_name: &str, f: &dyn Debug) -> Option<String> {
     type_name.starts_with("bantam_kernels::").then(|| format!("ops::{op}(functions::{f:?})"))
 }
@@ -164,16 +201,16 @@ impl<T: Element, F: ZipElementwise<T>> Op<T> for Zip<F> {
         infer_zip(F::NAME, inputs)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         expression("Zip", core::any::type_name::<F>(), &self.0)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn call_to_rust(&self, inputs: &[ValueType]) -> Option<String> {
         let op = Op::<T>::to_rust(self)?;
         Some(match inputs {
-            [a, b] if a.shape == b.shape => format!("ops::eval_alike(functions::{:?}, cx, io)", self.0),
+            [a, b] if a.shape == b.shape => Op::<T>::call_to_rust(&Alike(self.0), inputs)?,
             _ => format!("Op::<{}>::eval(&{op}, cx, io)", T::NAME),
         })
     }
@@ -222,6 +259,15 @@ impl<'g, T: Element> Var<'g, T> {
         T: BuiltIn<Map<F>, T>,
     {
         self.graph.record(Map(f), &[self])
+    }
+
+    /// Applies a built-in function of two operands of one shape.
+    #[track_caller]
+    pub(crate) fn alike<F>(self, other: Var<'g, T>, f: F) -> Var<'g, T>
+    where
+        T: BuiltIn<Alike<F>, T>,
+    {
+        self.graph.record(Alike(f), &[self, other])
     }
 
     /// Applies a built-in function of two operands.

@@ -4,8 +4,10 @@ use super::expect;
 use crate::{Element, Io, Kind, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_kernels::{gather_rows, scatter_add_rows};
 
@@ -37,7 +39,7 @@ impl<T: Element> Op<T> for GatherRows {
         Ok(ValueType::real(out))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some("ops::GatherRows".into())
     }
@@ -71,7 +73,7 @@ impl<T: Element> Op<T> for ScatterAddRows {
         Ok(ValueType::real(self.table))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::ScatterAddRows {{ table: Shape::of({}) }}", self.table))
     }

@@ -7,8 +7,10 @@ use super::{
 use crate::{Element, Io, Kind, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_kernels as kernels;
 
@@ -35,7 +37,7 @@ impl<T: Element> Op<T> for SmoothedCrossEntropy {
         Ok(ValueType::real(Shape::SCALAR))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -83,7 +85,7 @@ impl<T: Element> Op<T> for SmoothedCrossEntropyBackward {
         Ok(ValueType::real(logits))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -105,7 +107,7 @@ impl<T: Element> Op<T> for SmoothedCrossEntropyBackward {
     }
 
     /// The expected probabilities do not depend on the logits: what is left is the softmax.
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "higher-order")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, g: Var<'g, T>) -> Vec<Gradient<'g, T>> {
         let (logits, labels, dloss) = (node.input(0), node.input(1), node.input(2));
         let (rows, _) = rows(logits.shape());

@@ -1,11 +1,13 @@
 //! The mean squared error, fused, and where the gradient of a loss starts.
 
-use super::reals;
+use super::alike;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::string::String;
 #[cfg(feature = "alloc")]
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_kernels::{Arg, functions, sum_of_squares, zip};
 
@@ -22,7 +24,7 @@ impl<T: Element> Op<T> for LossScale {
         Ok(ValueType::real(Shape::SCALAR))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some("ops::LossScale".into())
     }
@@ -30,14 +32,6 @@ impl<T: Element> Op<T> for LossScale {
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         io.output.real().fill(T::from_f64(cx.loss_scale));
     }
-}
-
-fn same(op: &'static str, inputs: &[ValueType]) -> Result<Shape, OpError> {
-    let [x, target] = reals(op, inputs)?;
-    if x != target {
-        return Err(OpError::Shape { op, expected: x, got: target });
-    }
-    Ok(x)
 }
 
 /// Σ(x − target)² / n.
@@ -50,7 +44,7 @@ impl<T: Element> Op<T> for MeanSquaredError {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        same("mean_squared_error", inputs)?;
+        alike("mean_squared_error", inputs)?;
         Ok(ValueType::real(Shape::SCALAR))
     }
 
@@ -58,7 +52,7 @@ impl<T: Element> Op<T> for MeanSquaredError {
         inputs[0].len()
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some("ops::MeanSquaredError".into())
     }

@@ -1,15 +1,20 @@
 //! Matrix products: batched with transposes, and the affine map of a linear layer.
 
+#[cfg(feature = "alloc")]
+use super::ColumnSums;
 use super::reals;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Shared, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::{Shape, broadcast_shapes};
 use bantam_kernels::{Activation, Bias, Gemm, gemm, gemm_scratch};
 
-/// `op(a) · op(b)` over the last two axes, where `op` transposes or not; the other axes are batches and broadcast.
+/// The product of two matrices, each transposed or not: what derivatives hold, so that a board need not have what walks over
+/// batches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MatMul {
     /// Use `a` transposed.
@@ -36,24 +41,94 @@ impl MatMul {
         let ([_, n], b_strides) = matrix(b, self.transpose_b);
         Gemm { m, n, k, a_strides, b_strides }
     }
-}
 
-/// What [`MatMul`] evaluates where both operands have two axes, or for a part of such a product: for plans in flash, which then hold
-/// nothing of batches.
-pub fn eval_matrices<T: Element>(op: MatMul, cx: &StepContext<'_>, io: Io<'_, T>) {
-    let mut product = op.gemm(io.inputs.value(0).shape, io.inputs.value(1).shape);
-    let (mut a, mut b) = (io.inputs.real(0), io.inputs.real(1));
-    let c = io.output.real();
-    if let Some(first) = io.first {
-        let (row, column) = (first / product.n.max(1), first % product.n.max(1));
-        (a, b) = (&a[row * product.a_strides[0]..], &b[column * product.b_strides[1]..]);
-        product.n = product.n.min(c.len()).max(1);
-        product.m = c.len() / product.n;
+    /// The last two axes of the result.
+    fn rows_and_columns(&self, a: Shape, b: Shape) -> Result<[usize; 2], OpError> {
+        let ([m, k], _) = matrix(a, self.transpose_a);
+        let ([rows, n], _) = matrix(b, self.transpose_b);
+        if k == rows {
+            return Ok([m, n]);
+        }
+        let what = "rows in its right operand";
+        Err(OpError::Count { op: "matmul", what, expected: k, got: rows, shape: b })
     }
-    gemm(&cx.kernels, &product, a, b, None, Activation::Identity, c, io.accumulate, io.scratch);
+
+    /// With A′ = op(A) and B′ = op(B): dA′ = dC·B′ᵀ and dB′ = A′ᵀ·dC; transposed where the operand was.
+    #[cfg(feature = "alloc")]
+    fn flows<'g, T: Element>(
+        self,
+        node: &NodeRef<'_, 'g, T>,
+        dy: Var<'g, T>,
+        product: impl Fn(Var<'g, T>, Var<'g, T>, MatMul) -> Var<'g, T>,
+    ) -> [Var<'g, T>; 2] {
+        let (a, b) = (node.input(0), node.input(1));
+        let MatMul { transpose_a: ta, transpose_b: tb } = self;
+        let product = |a, b, transpose_a, transpose_b| product(a, b, MatMul { transpose_a, transpose_b });
+        let da = if ta { product(b, dy, tb, true) } else { product(dy, b, false, !tb) };
+        let db = if tb { product(dy, a, true, ta) } else { product(a, dy, !ta, false) };
+        [da, db]
+    }
 }
 
 impl<T: Element> Op<T> for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [a, b] = reals("matmul", inputs)?;
+        for got in [a, b] {
+            if got.rank() != 2 {
+                return Err(OpError::Form { op: "matmul", expected: "[rows, columns]", got });
+            }
+        }
+        self.rows_and_columns(a, b).map(|out| ValueType::real(Shape::of(out)))
+    }
+
+    fn scratch(&self, inputs: &[ValueType]) -> usize {
+        gemm_scratch(&self.gemm(inputs[0].shape, inputs[1].shape))
+    }
+
+    #[cfg(feature = "std")]
+    fn to_rust(&self) -> Option<String> {
+        Some(format!("ops::{self:?}"))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let mut product = self.gemm(io.inputs.value(0).shape, io.inputs.value(1).shape);
+        let (mut a, mut b) = (io.inputs.real(0), io.inputs.real(1));
+        let c = io.output.real();
+        if let Some(first) = io.first {
+            let (row, column) = (first / product.n.max(1), first % product.n.max(1));
+            (a, b) = (&a[row * product.a_strides[0]..], &b[column * product.b_strides[1]..]);
+            product.n = product.n.min(c.len()).max(1);
+            product.m = c.len() / product.n;
+        }
+        gemm(&cx.kernels, &product, a, b, None, Activation::Identity, c, io.accumulate, io.scratch);
+    }
+
+    #[cfg(feature = "alloc")]
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        self.flows(node, dy, matrices).map(Gradient::from).into()
+    }
+
+    fn accumulates(&self) -> bool {
+        true
+    }
+
+    fn evaluates_parts(&self) -> bool {
+        true
+    }
+}
+
+/// [`MatMul`] over the last two axes; the other axes are batches and broadcast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchedMatMul(
+    /// What is done with the matrices of each batch.
+    pub MatMul,
+);
+
+impl<T: Element> Op<T> for BatchedMatMul {
     fn name(&self) -> &'static str {
         "matmul"
     }
@@ -65,17 +140,7 @@ impl<T: Element> Op<T> for MatMul {
                 return Err(OpError::Form { op: "matmul", expected: "[..., rows, columns]", got });
             }
         }
-        let ([m, k], _) = matrix(a, self.transpose_a);
-        let ([rows, n], _) = matrix(b, self.transpose_b);
-        if k != rows {
-            return Err(OpError::Count {
-                op: "matmul",
-                what: "rows in its right operand",
-                expected: k,
-                got: rows,
-                shape: b,
-            });
-        }
+        let [m, n] = self.0.rows_and_columns(a, b)?;
         let outer = broadcast_shapes(batches(a), batches(b));
         let outer = outer.ok_or(OpError::Broadcast { op: "matmul", left: a, right: b })?;
         let mut out = if a.rank() >= b.rank() { a } else { b };
@@ -85,30 +150,18 @@ impl<T: Element> Op<T> for MatMul {
     }
 
     fn scratch(&self, inputs: &[ValueType]) -> usize {
-        gemm_scratch(&self.gemm(inputs[0].shape, inputs[1].shape))
+        Op::<T>::scratch(&self.0, inputs)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
-        Some(format!("ops::{self:?}"))
-    }
-
-    #[cfg(feature = "alloc")]
-    fn call_to_rust(&self, inputs: &[ValueType]) -> Option<String> {
-        Some(if inputs.iter().all(|input| input.shape.rank() == 2) {
-            format!("ops::eval_matrices(ops::{self:?}, cx, io)")
-        } else {
-            format!("Op::<{}>::eval(&ops::{self:?}, cx, io)", T::NAME)
-        })
+        Some(format!("ops::BatchedMatMul(ops::{:?})", self.0))
     }
 
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         let (a_shape, b_shape) = (io.inputs.value(0).shape, io.inputs.value(1).shape);
-        let spec = self.gemm(a_shape, b_shape);
+        let spec = self.0.gemm(a_shape, b_shape);
         let (a, b) = (io.inputs.real(0), io.inputs.real(1));
-        if io.first.is_some() {
-            return eval_matrices(*self, cx, io);
-        }
         let outer = batches(io.value.shape);
         let strides =
             [a_shape, b_shape].map(|shape| super::elementwise::broadcast_strides(batches(shape), outer));
@@ -129,29 +182,29 @@ impl<T: Element> Op<T> for MatMul {
         }
     }
 
-    /// With A′ = op(A) and B′ = op(B): dA′ = dC·B′ᵀ and dB′ = A′ᵀ·dC; transposed where the operand was.
     #[cfg(feature = "alloc")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
-        let (a, b) = (node.input(0), node.input(1));
-        let (ta, tb) = (self.transpose_a, self.transpose_b);
-        let da = if ta { product(b, dy, tb, true) } else { product(dy, b, false, !tb) };
-        let db = if tb { product(dy, a, true, ta) } else { product(a, dy, !ta, false) };
-        vec![da.sum_to(a.shape()).into(), db.sum_to(b.shape()).into()]
+        let [da, db] = self.0.flows(node, dy, product);
+        vec![da.sum_to(node.input(0).shape()).into(), db.sum_to(node.input(1).shape()).into()]
     }
 
     fn accumulates(&self) -> bool {
         true
     }
+}
 
-    fn evaluates_parts(&self) -> bool {
-        true
-    }
+/// The product over the last two axes: that of two matrices wherever there is no more than that.
+#[cfg(feature = "alloc")]
+#[track_caller]
+fn product<'g, T: Element>(a: Var<'g, T>, b: Var<'g, T>, op: MatMul) -> Var<'g, T> {
+    let no_batches = a.shape().rank() == 2 && b.shape().rank() == 2;
+    if no_batches { matrices(a, b, op) } else { a.graph.record(BatchedMatMul(op), &[a, b]) }
 }
 
 #[cfg(feature = "alloc")]
 #[track_caller]
-fn product<'g, T: Element>(a: Var<'g, T>, b: Var<'g, T>, transpose_a: bool, transpose_b: bool) -> Var<'g, T> {
-    a.graph.record(MatMul { transpose_a, transpose_b }, &[a, b])
+fn matrices<'g, T: Element>(a: Var<'g, T>, b: Var<'g, T>, op: MatMul) -> Var<'g, T> {
+    a.graph.record(op, &[a, b])
 }
 
 /// `activation(x · weightᵀ + bias)`, with x `[..., fan_in]`, weight `[fan_out, fan_in]` as PyTorch keeps it, and
@@ -208,7 +261,7 @@ impl<T: Element> Op<T> for Linear {
         gemm_scratch(&Linear::gemm([inputs[0].shape, inputs[1].shape]))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::Linear {{ activation: Activation::{:?} }}", self.activation))
     }
@@ -229,10 +282,14 @@ impl<T: Element> Op<T> for Linear {
             v.reshape(Shape::of([v.shape().len() / v.shape().last().max(1), v.shape().last()]))
         };
         let dy = rows(dy);
-        let dx = product(dy, weight, false, false).reshape(x.shape());
-        let mut flows = vec![dx.into(), product(dy, rows(x), true, false).into()];
-        if node.inputs().len() > 2 {
-            flows.push(dy.sum_to(node.input(2).shape()).into());
+        let dx = matrices(dy, weight, MatMul::default()).reshape(x.shape());
+        let dweight = matrices(dy, rows(x), MatMul { transpose_a: true, transpose_b: false });
+        let mut flows = vec![dx.into(), dweight.into()];
+        if let Some(bias) = node.inputs().get(2) {
+            // Of a single row, the sum is the row: a batch of one needs no code for sums.
+            let alone = dy.dim(0) == 1;
+            let dbias = if alone { dy.reshape(bias.shape()) } else { dy.apply(ColumnSums) };
+            flows.push(dbias.into());
         }
         flows
     }
@@ -248,19 +305,19 @@ impl<'g, T: Element> Var<'g, T> {
     /// The matrix product over the last two axes; the axes before them are batches and broadcast.
     #[track_caller]
     pub fn matmul(self, other: Var<'g, T>) -> Var<'g, T> {
-        product(self, other, false, false)
+        product(self, other, MatMul::default())
     }
 
     /// `selfᵀ · other` without moving anything.
     #[track_caller]
     pub fn matmul_tn(self, other: Var<'g, T>) -> Var<'g, T> {
-        product(self, other, true, false)
+        product(self, other, MatMul { transpose_a: true, transpose_b: false })
     }
 
     /// `self · otherᵀ` without moving anything.
     #[track_caller]
     pub fn matmul_nt(self, other: Var<'g, T>) -> Var<'g, T> {
-        product(self, other, false, true)
+        product(self, other, MatMul { transpose_a: false, transpose_b: true })
     }
 
     /// `self · weightᵀ + bias`: self `[..., fan_in]`, weight `[fan_out, fan_in]`, bias `[fan_out]`.

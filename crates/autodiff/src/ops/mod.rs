@@ -20,22 +20,21 @@ mod reduce;
 mod shape;
 mod softmax;
 
-pub use arithmetic::Add;
 #[cfg(feature = "alloc")]
 pub(crate) use built_in::BuiltIn;
 #[cfg(feature = "alloc")]
 pub use built_in::Element;
 pub use conv::{Conv2dOptions, ConvBackwardInput, ConvBackwardWeight, ConvForward};
 pub use dropout::Dropout;
-pub use elementwise::{Elementwise, Map, Zip, ZipElementwise, eval_alike};
+pub use elementwise::{Alike, Elementwise, Map, Zip, ZipElementwise};
 pub use gather::{GatherRows, ScatterAddRows};
 pub use label_smoothing::{SmoothedCrossEntropy, SmoothedCrossEntropyBackward};
 pub use loss::{LossScale, MeanSquaredError};
-pub use matmul::{Linear, MatMul, eval_matrices};
+pub use matmul::{BatchedMatMul, Linear, MatMul};
 pub use noise::{GaussianNoise, GroupDropout};
 pub use norm::{BatchNorm, BatchNormBackwardAffine, BatchNormBackwardInput, BatchNormStatistics};
 pub use pool::{AvgPool, MaxPoolArgmax, MaxPoolScatter, MaxPoolSelect, Pool2dOptions};
-pub use reduce::Reduction;
+pub use reduce::{ColumnSums, Reduction};
 pub use shape::{Axes, Concat, Copied, Full, Gather, Reshape, Scatter, SliceRange};
 pub use softmax::{CrossEntropy, CrossEntropyBackward, Softmax, SoftmaxBackward};
 
@@ -47,6 +46,12 @@ pub(crate) fn reals<const N: usize>(
     inputs: &[ValueType],
 ) -> Result<[bantam_core::Shape; N], OpError> {
     expect(op, inputs, [Kind::Real; N])
+}
+
+/// The shape of the two inputs of an op, numbers of one shape.
+pub(crate) fn alike(op: &'static str, inputs: &[ValueType]) -> Result<bantam_core::Shape, OpError> {
+    let [expected, got] = reals(op, inputs)?;
+    if expected == got { Ok(got) } else { Err(OpError::Shape { op, expected, got }) }
 }
 
 /// The inputs of an op, of the given kinds.

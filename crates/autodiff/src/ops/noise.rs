@@ -9,8 +9,10 @@ use super::reals;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, Mode, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_core::random::{Key, Purpose, unit_f32};
 use bantam_kernels::{Span, dropout, functions, map};
@@ -59,7 +61,7 @@ impl<T: Element> Op<T> for GroupDropout {
         self.groups(inputs[0].shape)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -142,7 +144,7 @@ impl<T: Element> Op<T> for GaussianNoise {
         2 * inputs[0].len().min(BLOCK)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }

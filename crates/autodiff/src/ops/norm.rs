@@ -7,8 +7,10 @@ use super::reals;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Shared, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 #[cfg(feature = "alloc")]
 use bantam_kernels::Activation;
@@ -40,7 +42,7 @@ impl<T: Element> Op<T> for BatchNormStatistics {
         Ok(ValueType::real(Shape::of([2, channels])))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -119,7 +121,7 @@ impl<T: Element> Op<T> for BatchNorm {
         inputs[1].shape.last()
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -169,7 +171,7 @@ impl<T: Element> Op<T> for BatchNormBackwardAffine {
         inputs[1].shape.last()
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -213,7 +215,7 @@ impl<T: Element> Op<T> for BatchNormBackwardInput {
         inputs[1].shape.last()
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }

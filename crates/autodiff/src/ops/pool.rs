@@ -5,8 +5,10 @@ use super::{expect, reals};
 use crate::{Element, Io, Kind, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_kernels::{
     PoolShape, avg_pool, avg_pool_backward, max_pool_argmax, max_pool_scatter, max_pool_select,
@@ -104,7 +106,7 @@ impl<T: Element> Op<T> for MaxPoolArgmax {
         Ok(ValueType::byte(pooled(x, &shape)))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::MaxPoolArgmax(ops::{:?})", self.0))
     }
@@ -129,7 +131,7 @@ pub struct MaxPoolSelect {
     pub options: Pool2dOptions,
 }
 
-#[cfg(feature = "alloc")]
+#[cfg(feature = "std")]
 impl MaxPoolSelect {
     fn literal(&self) -> String {
         let MaxPoolSelect { image, options } = self;
@@ -150,7 +152,7 @@ impl<T: Element> Op<T> for MaxPoolSelect {
         Ok(ValueType::real(index))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(self.literal())
     }
@@ -184,7 +186,7 @@ impl<T: Element> Op<T> for MaxPoolScatter {
         Ok(ValueType::real(self.0.image))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::MaxPoolScatter({})", self.0.literal()))
     }
@@ -232,7 +234,7 @@ impl<T: Element> Op<T> for AvgPool {
         Ok(ValueType::real(out))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!(
             "ops::AvgPool {{ image: Shape::of({}), options: ops::{:?}, transposed: {} }}",

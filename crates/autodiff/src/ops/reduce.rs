@@ -4,10 +4,12 @@ use super::{reals, shape::Axes};
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
-use bantam_kernels::{Reduce, reduce};
+use bantam_kernels::{Reduce, column_sums, reduce};
 
 /// Reduces over axes and keeps them with length 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,7 +78,7 @@ impl<T: Element> Op<T> for Reduction {
         }
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!(
             "ops::Reduction {{ kind: Reduce::{:?}, axes: ops::Axes::from({}) }}",
@@ -130,6 +132,44 @@ impl<T: Element> Op<T> for Reduction {
 
     fn accumulates(&self) -> bool {
         matches!(self.kind, Reduce::Sum | Reduce::Mean)
+    }
+}
+
+/// The sums of the columns of a matrix, each in the order of the rows: the gradient of a bias. Not a [`Reduction`], which a board
+/// would hold for all axes and kinds.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnSums;
+
+impl<T: Element> Op<T> for ColumnSums {
+    fn name(&self) -> &'static str {
+        "column_sums"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let [got] = reals("column_sums", inputs)?;
+        if got.rank() != 2 {
+            return Err(OpError::Form { op: "column_sums", expected: "[rows, columns]", got });
+        }
+        Ok(ValueType::real(Shape::of([got[1]])))
+    }
+
+    #[cfg(feature = "std")]
+    fn to_rust(&self) -> Option<String> {
+        Some("ops::ColumnSums".into())
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let rows = io.inputs.value(0).shape[0];
+        column_sums(&cx.kernels, rows, io.inputs.real(0), io.output.real(), io.accumulate);
+    }
+
+    #[cfg(feature = "higher-order")]
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        vec![dy.broadcast_to(node.input(0).shape()).into()]
+    }
+
+    fn accumulates(&self) -> bool {
+        true
     }
 }
 
@@ -204,7 +244,7 @@ impl<'g, T: Element> Var<'g, T> {
             return self;
         }
         let missing = own.rank().saturating_sub(shape.rank());
-        // Of a single element, a sum is itself: a batch of one needs no code for sums.
+        // Of a single element, a sum is itself.
         let broadcast = |axis: usize| own[axis] != 1 && (axis < missing || shape[axis - missing] == 1);
         if !(0..own.rank()).any(broadcast) {
             return self.reshape(shape);

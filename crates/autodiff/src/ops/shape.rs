@@ -6,8 +6,10 @@ use super::reals;
 use crate::{Element, Io, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, Graph, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 #[cfg(feature = "alloc")]
 use bantam_core::broadcast_shapes;
 use bantam_core::{MAX_RANK, Shape};
@@ -125,7 +127,7 @@ impl<T: Element> Op<T> for Reshape {
         Ok(ValueType { shape: self.0, kind: input.kind })
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::Reshape(Shape::of({}))", self.0))
     }
@@ -156,7 +158,7 @@ impl<T: Element> Op<T> for Copied {
         Ok(ValueType::real(x))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some("ops::Copied".into())
     }
@@ -191,7 +193,7 @@ impl<T: Element> Op<T> for Full<T> {
         Ok(ValueType::real(self.shape))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         let Full { shape, value } = self;
         value.is_finite().then(|| format!("ops::Full {{ shape: Shape::of({shape}), value: {value:?} }}"))
@@ -218,7 +220,7 @@ pub struct Gather {
     pub strides: [isize; MAX_RANK],
 }
 
-#[cfg(feature = "alloc")]
+#[cfg(feature = "std")]
 impl Gather {
     fn literal(&self) -> String {
         let Gather { name, from, to, start, strides } = self;
@@ -241,7 +243,7 @@ impl<T: Element> Op<T> for Gather {
         Ok(ValueType::real(self.to))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(self.literal())
     }
@@ -277,7 +279,7 @@ impl<T: Element> Op<T> for Scatter {
         Ok(ValueType::real(self.0.from))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::Scatter({})", self.0.literal()))
     }
@@ -330,7 +332,7 @@ impl<T: Element> Op<T> for Concat {
         Ok(ValueType::real(first.with(self.axis, length)))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }

@@ -1,11 +1,13 @@
 //! Softmax, its logarithm, and cross-entropy fused with it.
 
-use super::{expect, reals};
+use super::{alike, expect, reals};
 use crate::{Element, Io, Kind, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Var};
+#[cfg(feature = "std")]
+use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 use bantam_kernels as kernels;
 
@@ -31,7 +33,7 @@ impl<T: Element> Op<T> for Softmax {
         Ok(ValueType::real(x))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -68,14 +70,10 @@ impl<T: Element> Op<T> for SoftmaxBackward {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [y, dy] = reals("softmax_backward", inputs)?;
-        if y != dy {
-            return Err(OpError::Shape { op: "softmax_backward", expected: y, got: dy });
-        }
-        Ok(ValueType::real(y))
+        alike("softmax_backward", inputs).map(ValueType::real)
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -90,7 +88,7 @@ impl<T: Element> Op<T> for SoftmaxBackward {
         }
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "higher-order")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, g: Var<'g, T>) -> Vec<Gradient<'g, T>> {
         let (y, dy) = (node.input(0), node.input(1));
         let last = y.shape().rank().saturating_sub(1);
@@ -142,7 +140,7 @@ impl<T: Element> Op<T> for CrossEntropy {
         Ok(ValueType::real(Shape::SCALAR))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -176,7 +174,7 @@ impl<T: Element> Op<T> for CrossEntropyBackward {
         Ok(ValueType::real(logits))
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     fn to_rust(&self) -> Option<String> {
         Some(format!("ops::{self:?}"))
     }
@@ -188,7 +186,7 @@ impl<T: Element> Op<T> for CrossEntropyBackward {
         kernels::cross_entropy_backward(&cx.kernels, rows, columns, logits, labels, dloss, io.output.real());
     }
 
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "higher-order")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, g: Var<'g, T>) -> Vec<Gradient<'g, T>> {
         let (logits, labels, dloss) = (node.input(0), node.input(1), node.input(2));
         let graph = g.graph;

@@ -67,25 +67,25 @@ steps: &[
         inputs: &[Slot { offset: 22776, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 59192, value: ValueType::index(Shape::of([8])) }, Slot { offset: 23096, value: ValueType::real(Shape::of([])) }],
         output: Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 4992, value: ValueType::real(Shape::of([10, 64])) }],
         output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }, Slot { offset: 25336, value: ValueType::real(Shape::of([8, 64])) }],
         output: Slot { offset: 22776, value: ValueType::real(Shape::of([10, 64])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 4, gradient: Slot { offset: 22776, value: ValueType::real(Shape::of([10, 64])) } },
-    // sum logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
+    // column_sums logits
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ColumnSums, cx, io),
         inputs: &[Slot { offset: 29432, value: ValueType::real(Shape::of([8, 10])) }],
-        output: Slot { offset: 22776, value: ValueType::real(Shape::of([1, 10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 22776, value: ValueType::real(Shape::of([10])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 5, gradient: Slot { offset: 22776, value: ValueType::real(Shape::of([10])) } },
     // dropout
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Dropout { rate: 0.1, stream: 0 }, cx, io),
         inputs: &[Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }],
         output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 64])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::ReluGrad), cx, io),
         inputs: &[Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, Slot { offset: 30968, value: ValueType::real(Shape::of([8, 16, 2, 2])) }],
         output: Slot { offset: 27384, value: ValueType::real(Shape::of([8, 16, 2, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d_backward
@@ -107,7 +107,7 @@ steps: &[
         output: Slot { offset: 23288, value: ValueType::real(Shape::of([1, 16, 1, 1])) }, scratch: &Slot { offset: 22776, value: ValueType::real(Shape::of([128])) }, accumulate: false },
     StaticStep::Update { parameter: 3, gradient: Slot { offset: 23288, value: ValueType::real(Shape::of([16])) } },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::ReluGrad), cx, io),
         inputs: &[Slot { offset: 52024, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, Slot { offset: 47928, value: ValueType::real(Shape::of([8, 8, 4, 4])) }],
         output: Slot { offset: 52024, value: ValueType::real(Shape::of([8, 8, 4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // max_pool2d_backward

@@ -39,36 +39,36 @@ steps: &[
         inputs: &[Slot { offset: 9136, value: ValueType::real(Shape::of([4, 4])) }, Slot { offset: 10928, value: ValueType::index(Shape::of([4])) }, Slot { offset: 9200, value: ValueType::real(Shape::of([])) }],
         output: Slot { offset: 9648, value: ValueType::real(Shape::of([4, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 9648, value: ValueType::real(Shape::of([4, 4])) }, Slot { offset: 2176, value: ValueType::real(Shape::of([4, 32])) }],
         output: Slot { offset: 10160, value: ValueType::real(Shape::of([4, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 9648, value: ValueType::real(Shape::of([4, 4])) }, Slot { offset: 8624, value: ValueType::real(Shape::of([4, 32])) }],
         output: Slot { offset: 9136, value: ValueType::real(Shape::of([4, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 2, gradient: Slot { offset: 9136, value: ValueType::real(Shape::of([4, 32])) } },
-    // sum logits
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
+    // column_sums logits
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ColumnSums, cx, io),
         inputs: &[Slot { offset: 9648, value: ValueType::real(Shape::of([4, 4])) }],
-        output: Slot { offset: 8624, value: ValueType::real(Shape::of([1, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 8624, value: ValueType::real(Shape::of([4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 3, gradient: Slot { offset: 8624, value: ValueType::real(Shape::of([4])) } },
     // dropout
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Dropout { rate: 0.1, stream: 0 }, cx, io),
         inputs: &[Slot { offset: 10160, value: ValueType::real(Shape::of([4, 32])) }],
         output: Slot { offset: 10160, value: ValueType::real(Shape::of([4, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::ReluGrad), cx, io),
         inputs: &[Slot { offset: 10160, value: ValueType::real(Shape::of([4, 32])) }, Slot { offset: 8112, value: ValueType::real(Shape::of([4, 32])) }],
         output: Slot { offset: 10160, value: ValueType::real(Shape::of([4, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul hidden
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 10160, value: ValueType::real(Shape::of([4, 32])) }, Slot { offset: 10672, value: ValueType::real(Shape::of([4, 16])) }],
         output: Slot { offset: 8112, value: ValueType::real(Shape::of([32, 16])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 0, gradient: Slot { offset: 8112, value: ValueType::real(Shape::of([32, 16])) } },
-    // sum hidden
-    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0]) }, cx, io),
+    // column_sums hidden
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::ColumnSums, cx, io),
         inputs: &[Slot { offset: 10160, value: ValueType::real(Shape::of([4, 32])) }],
-        output: Slot { offset: 8112, value: ValueType::real(Shape::of([1, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
+        output: Slot { offset: 8112, value: ValueType::real(Shape::of([32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 1, gradient: Slot { offset: 8112, value: ValueType::real(Shape::of([32])) } },
 ],
 residents: &[

@@ -35,21 +35,21 @@ steps: &[
         inputs: &[Slot { offset: 2704, value: ValueType::real(Shape::of([1, 4])) }, Slot { offset: 3552, value: ValueType::index(Shape::of([1])) }, Slot { offset: 2720, value: ValueType::real(Shape::of([])) }],
         output: Slot { offset: 3536, value: ValueType::real(Shape::of([1, 4])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 3536, value: ValueType::real(Shape::of([1, 4])) }, Slot { offset: 2176, value: ValueType::real(Shape::of([4, 32])) }],
         output: Slot { offset: 3344, value: ValueType::real(Shape::of([1, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 3536, value: ValueType::real(Shape::of([1, 4])) }, Slot { offset: 3216, value: ValueType::real(Shape::of([1, 32])) }],
         output: Slot { offset: 2704, value: ValueType::real(Shape::of([4, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     StaticStep::Update { parameter: 2, gradient: Slot { offset: 2704, value: ValueType::real(Shape::of([4, 32])) } },
     StaticStep::Update { parameter: 3, gradient: Slot { offset: 3536, value: ValueType::real(Shape::of([4])) } },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::ReluGrad), cx, io),
         inputs: &[Slot { offset: 3344, value: ValueType::real(Shape::of([1, 32])) }, Slot { offset: 3216, value: ValueType::real(Shape::of([1, 32])) }],
         output: Slot { offset: 3344, value: ValueType::real(Shape::of([1, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul hidden
-    StaticStep::Parts { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Parts { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 3344, value: ValueType::real(Shape::of([1, 32])) }, Slot { offset: 3472, value: ValueType::real(Shape::of([1, 16])) }],
         part: Slot { offset: 2704, value: ValueType::real(Shape::of([128])) }, parameter: 0 },
     StaticStep::Update { parameter: 1, gradient: Slot { offset: 3344, value: ValueType::real(Shape::of([32])) } },

@@ -42,16 +42,16 @@ steps: &[
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::CrossEntropyBackward, cx, io),
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 21344, value: ValueType::index(Shape::of([1])) }, Slot { offset: 10952, value: ValueType::real(Shape::of([])) }],
         output: Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
-    // reshape logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::Add, cx, io),
+    // add logits
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::Add), cx, io),
         inputs: &[Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, Slot { offset: 10976, value: ValueType::real(Shape::of([2])) }],
         output: Slot { offset: 10904, value: ValueType::real(Shape::of([2])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: false, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 2656, value: ValueType::real(Shape::of([2, 8])) }],
         output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // matmul logits
-    StaticStep::Compute { eval: |cx, io| ops::eval_matrices(ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::MatMul { transpose_a: true, transpose_b: false }, cx, io),
         inputs: &[Slot { offset: 10976, value: ValueType::real(Shape::of([1, 2])) }, Slot { offset: 10912, value: ValueType::real(Shape::of([1, 8])) }],
         output: Slot { offset: 10840, value: ValueType::real(Shape::of([2, 8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: true },
     // mul_scalar
@@ -63,7 +63,7 @@ steps: &[
         inputs: &[Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }],
         output: Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::ReluGrad), cx, io),
         inputs: &[Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, Slot { offset: 16800, value: ValueType::real(Shape::of([1, 8, 1, 16])) }],
         output: Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d_backward_input
@@ -78,12 +78,12 @@ steps: &[
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0, 2, 3]) }, cx, io),
         inputs: &[Slot { offset: 20576, value: ValueType::real(Shape::of([1, 8, 1, 16])) }],
         output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([8])) }, accumulate: false },
-    // reshape
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::Add, cx, io),
+    // add
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::Add), cx, io),
         inputs: &[Slot { offset: 10808, value: ValueType::real(Shape::of([8])) }, Slot { offset: 10944, value: ValueType::real(Shape::of([8])) }],
         output: Slot { offset: 10808, value: ValueType::real(Shape::of([8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // relu_grad
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::ReluGrad, cx, io),
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::ReluGrad), cx, io),
         inputs: &[Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, Slot { offset: 18528, value: ValueType::real(Shape::of([1, 8, 1, 32])) }],
         output: Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
     // conv2d_backward_weight
@@ -94,8 +94,8 @@ steps: &[
     StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Reduction { kind: Reduce::Sum, axes: ops::Axes::from([0, 2, 3]) }, cx, io),
         inputs: &[Slot { offset: 19552, value: ValueType::real(Shape::of([1, 8, 1, 32])) }],
         output: Slot { offset: 10944, value: ValueType::real(Shape::of([1, 8, 1, 1])) }, scratch: &Slot { offset: 10912, value: ValueType::real(Shape::of([8])) }, accumulate: false },
-    // reshape
-    StaticStep::Compute { eval: |cx, io| ops::eval_alike(functions::Add, cx, io),
+    // add
+    StaticStep::Compute { eval: |cx, io| Op::<f32>::eval(&ops::Alike(functions::Add), cx, io),
         inputs: &[Slot { offset: 8472, value: ValueType::real(Shape::of([8])) }, Slot { offset: 10944, value: ValueType::real(Shape::of([8])) }],
         output: Slot { offset: 8472, value: ValueType::real(Shape::of([8])) }, scratch: &Slot { offset: 0, value: ValueType::real(Shape::of([0])) }, accumulate: false },
 ],

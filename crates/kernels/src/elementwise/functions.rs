@@ -1,6 +1,7 @@
 //! Ready-made functions for [`map`](crate::map) and [`zip`](crate::zip).
 
 use super::{MapFn, ZipFn};
+use crate::plain::lines;
 use crate::simd::{Element, Simd, Vector};
 
 /// 1 or 0 as a comparison decides.
@@ -114,6 +115,12 @@ impl<T: Element> MapFn<T> for Relu {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
         T::Vector::splat(simd, T::zero()).max(x)
+    }
+
+    #[inline(always)]
+    unsafe fn in_vectors(self, x: *const T, y: *mut T, len: usize) -> usize {
+        // SAFETY: the caller's.
+        unsafe { lines::relu(x, y, len) }
     }
 }
 
@@ -424,6 +431,12 @@ impl<T: Element> ZipFn<T> for ReluGrad {
     fn apply<S: Simd>(self, simd: S, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S> {
         let zero = T::Vector::splat(simd, T::zero());
         zero.if_less(b, a, zero)
+    }
+
+    #[inline(always)]
+    unsafe fn in_vectors(self, dy: *const T, y: *const T, out: *mut T, len: usize) -> usize {
+        // SAFETY: the caller's.
+        unsafe { lines::relu_gradient(dy, y, out, len) }
     }
 }
 

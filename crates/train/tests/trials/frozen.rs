@@ -17,7 +17,7 @@ fn frozen_layers_keep_their_bits_and_have_no_state() {
         Trainer::new(net, params).optimizer(Sgd::new(0.1).momentum(0.9)).epochs(3).seed(6)
     };
     let before = make(true).prepare(&train).unwrap();
-    let memory = before.plan().memory().clone();
+    let memory = before.plan().memory();
     // Momentum is one number per trained parameter: 12·3 weights and 3 biases.
     let places = |bytes: usize| bytes.div_ceil(64) * 64;
     assert!(memory.optimizer_state >= 39 * 4 && memory.optimizer_state <= places(36 * 4) + places(3 * 4));
