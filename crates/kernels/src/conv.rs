@@ -1166,9 +1166,13 @@ pub fn conv2d_backward_weight<T: Element>(
         }
     };
     if cx.executor.lanes() == 1 {
-        // The pieces one after the other, in one scratch that stays in the cache.
-        for (piece, sum) in sums.chunks_exact_mut(sums_len).enumerate() {
-            piece_sums(piece, sum, &mut scratch[..len], piece > 0);
+        // One piece after the other in the same memory, which stays in the cache.
+        let (sum, other) = sums.split_at_mut(sums_len);
+        piece_sums(0, sum, &mut scratch[..len], false);
+        for piece in 1..pieces {
+            let other = &mut other[..sums_len];
+            piece_sums(piece, other, &mut scratch[..len], true);
+            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += *other);
         }
     } else {
         let tasks = Parts::new(scratch);
@@ -1176,16 +1180,17 @@ pub fn conv2d_backward_weight<T: Element>(
             // SAFETY: each piece has its own scratch.
             piece_sums(piece, sum, unsafe { tasks.range(piece * len, len) }, false);
         });
-    }
-    // The sums of all pieces into those of the first.
-    let (sum, others) = sums.split_at_mut(sums_len);
-    for_each_chunk(cx, sum, GRAIN / MOST_PIECES, |chunk, sum| {
-        for other in others.chunks_exact(sums_len) {
-            for (sum, other) in sum.iter_mut().zip(&other[chunk * (GRAIN / MOST_PIECES)..]) {
-                *sum += *other;
+        // The sums of all pieces into those of the first.
+        let (sum, others) = sums.split_at_mut(sums_len);
+        for_each_chunk(cx, sum, GRAIN / MOST_PIECES, |chunk, sum| {
+            for other in others.chunks_exact(sums_len) {
+                for (sum, other) in sum.iter_mut().zip(&other[chunk * (GRAIN / MOST_PIECES)..]) {
+                    *sum += *other;
+                }
             }
-        }
-    });
+        });
+    }
+    let sum = &sums[..sums_len];
     let give = |dw: &mut T, sum: T| *dw = if accumulate { *dw + sum } else { sum };
     if shape.backward_weight_method() != ConvMethod::Direct {
         dw.iter_mut().zip(sum).for_each(|(dw, sum)| give(dw, *sum));
