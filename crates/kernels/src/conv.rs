@@ -115,10 +115,15 @@ impl ConvShape {
         (work / TASK_WORK).clamp(1, MOST_PIECES).min(self.batch.max(1))
     }
 
-    /// The images of a piece.
-    fn images(&self, piece: usize) -> Range<usize> {
-        let (pieces, batch) = (self.pieces(), self.batch);
-        piece * batch / pieces..(piece + 1) * batch / pieces
+    /// Into how many tasks the images of outputs are divided, which do not depend on it: one if there is one lane, whose scratch
+    /// then stays in the cache.
+    fn tasks(&self, cx: &Context<'_>) -> usize {
+        if cx.executor.lanes() == 1 { 1 } else { self.pieces() }
+    }
+
+    /// The images of one of several pieces.
+    fn images(&self, piece: usize, pieces: usize) -> Range<usize> {
+        piece * self.batch / pieces..(piece + 1) * self.batch / pieces
     }
 
     fn is_depthwise(&self) -> bool {
@@ -415,9 +420,12 @@ impl Window {
 /// Copies a row of an image, which is too short to call a function for: whole vectors, of which the last overlaps the one before.
 #[inline(always)]
 fn copy_row<T: Element, S: Simd>(simd: S, from: &[T], to: &mut [T]) {
-    let (eights, _) = from.as_chunks::<LANES>();
+    let (eights, rest) = from.as_chunks::<LANES>();
     for (from, to) in eights.iter().zip(to.as_chunks_mut::<LANES>().0) {
         T::Vector::load(simd, from).store(to);
+    }
+    if rest.is_empty() {
+        return;
     }
     match (from.last_chunk(), to.last_chunk_mut()) {
         (Some(from), Some(to)) => T::Vector::load(simd, from).store(to),
@@ -851,8 +859,9 @@ fn direct<T: Element>(
     let (image, len) = (y.len() / shape.batch, window.scratch());
     let x_image = x.len() / shape.batch;
     let (y, scratch) = (Parts::new(y), Parts::new(scratch));
-    for_each_task(cx, shape.pieces(), |piece| {
-        let images = shape.images(piece);
+    let tasks = shape.tasks(cx);
+    for_each_task(cx, tasks, |piece| {
+        let images = shape.images(piece, tasks);
         // SAFETY: pieces have different images and each its own scratch.
         let (y, scratch) =
             unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
@@ -888,15 +897,20 @@ impl<T: Element> SimdOp for Expand<'_, '_, T> {
                 .ok()
                 .filter(|at| *at < window.padded[axis])
         };
-        // The pixels of a row that are kept.
-        let first = (0..width).find(|x| place(1, *x).is_some()).unwrap_or(width);
-        let last = (first..width).find(|x| place(1, *x).is_none()).unwrap_or(width);
+        // The pixels of an axis that are kept.
+        let kept = |axis: usize| {
+            let len = window.source[axis];
+            let first = (0..len).find(|at| place(axis, *at).is_some()).unwrap_or(len);
+            first..(first..len).find(|at| place(axis, *at).is_none()).unwrap_or(len)
+        };
+        let (rows, columns) = (kept(0), kept(1));
+        let (Some(top), Some(left)) = (place(0, rows.start), place(1, columns.start)) else { return };
         let planes = x.chunks_exact(height * width).zip(scratch.chunks_exact_mut(window.plane()));
         for (plane, padded) in planes {
-            for (y, row) in plane.chunks_exact(width).enumerate() {
-                let (Some(y), Some(x)) = (place(0, y), place(1, first)) else { continue };
-                let padded = &mut padded[y * window.padded[1] + x..];
-                let row = &row[first..last];
+            let plane = &plane[rows.start * width..rows.end * width];
+            let padded = padded[top * window.padded[1]..].chunks_mut(window.spread[0] * window.padded[1]);
+            for (row, padded) in plane.chunks_exact(width).zip(padded) {
+                let (row, padded) = (&row[columns.clone()], &mut padded[left..]);
                 if window.spread[1] == 1 {
                     copy_row(simd, row, &mut padded[..row.len()]);
                 } else {
@@ -936,16 +950,31 @@ impl<T: Element> SimdOp for Direct<'_, '_, T> {
         let group_y = image / groups;
         let channels = group_y / (size[0] * size[1]);
         let source = window.channels * window.source[0] * window.source[1];
+        let paired = gradient && shape.stride[1] == 2 && shape.width.is_multiple_of(2);
+        let accumulate = finish.accumulate;
         for (i, y) in y.chunks_exact_mut(group_y).enumerate() {
             let group = i % groups;
             let planes = window.expand(simd, &x[i * source..][..source], scratch, i > 0);
             let bias = finish.bias.map(|bias| &bias[group * channels..][..channels]);
             let finish = Finish { bias, ..finish };
             let mut packed = &packed[group * (packed.len() / groups)..];
-            for part in shape.parts(gradient) {
+            let mut parts = shape.parts(gradient).map(|part| {
                 let len = packed_len(channels, window.channels * part.taps[0] * part.taps[1]);
-                outputs(cx, simd, window, &part, planes, &packed[..len], finish, y, size);
-                packed = &packed[len..];
+                let (weight, others) = packed.split_at(len);
+                packed = others;
+                (part, weight)
+            });
+            while let Some(part) = parts.next() {
+                // Pixels of two parts lie in turns: written together, their lines are written once.
+                let other = if paired { parts.next() } else { None };
+                let both = [part, other.unwrap_or(part)];
+                if other.is_some() && !(accumulate && both.iter().any(|(_, weight)| weight.is_empty())) {
+                    outputs(cx, simd, window, &both, planes, finish, y, size);
+                } else {
+                    for part in both.chunks(1).take(1 + other.iter().len()) {
+                        outputs(cx, simd, window, part, planes, finish, y, size);
+                    }
+                }
             }
         }
     }
@@ -972,8 +1001,9 @@ fn correlate<T: Element>(
     let depthwise = shape.is_depthwise();
     let len = if depthwise { window.scratch() } else { task_scratch(window, window.taps()) };
     let (parts, scratch) = (Parts::new(y), Parts::new(scratch));
-    for_each_task(cx, shape.pieces(), |piece| {
-        let images = shape.images(piece);
+    let tasks = shape.tasks(cx);
+    for_each_task(cx, tasks, |piece| {
+        let images = shape.images(piece, tasks);
         // SAFETY: pieces have different images and each its own scratch.
         let (y, scratch) = unsafe {
             (parts.range(images.start * image, images.len() * image), scratch.range(piece * len, len))
@@ -1114,15 +1144,12 @@ pub fn conv2d_backward_weight<T: Element>(
     let (window, pieces, sums_len) = (shape.input_window(), shape.pieces(), shape.sums_len());
     let (sums, scratch) = scratch.split_at_mut(pieces * sums_len);
     let len = shape.weight_task_scratch();
-    let tasks = Parts::new(scratch);
-    for_each_chunk(cx, sums, sums_len, |piece, sum| {
-        // SAFETY: each piece has its own scratch.
-        let scratch = unsafe { tasks.range(piece * len, len) };
-        let images = shape.images(piece);
+    let piece_sums = |piece: usize, sum: &mut [T], scratch: &mut [T], used: bool| {
+        let images = shape.images(piece, pieces);
         let window = &window;
         match shape.backward_weight_method() {
             ConvMethod::Direct => {
-                T::run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch })
+                T::run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch, used })
             }
             ConvMethod::Panels => T::run(cx, WeightGradient { shape, window, x, dy, images, sum, scratch }),
             ConvMethod::Product => pointwise::weight_sums(cx, shape, x, dy, images, sum, scratch),
@@ -1137,16 +1164,33 @@ pub fn conv2d_backward_weight<T: Element>(
                 T::run(cx, Weights { window, x, dy, plane: plane.max(1), sums: sum, scratch });
             }
         }
-    });
-    // The sums of all pieces into those of the first.
-    let (sum, others) = sums.split_at_mut(sums_len);
-    for_each_chunk(cx, sum, GRAIN / MOST_PIECES, |chunk, sum| {
-        for other in others.chunks_exact(sums_len) {
-            for (sum, other) in sum.iter_mut().zip(&other[chunk * (GRAIN / MOST_PIECES)..]) {
-                *sum += *other;
-            }
+    };
+    if cx.executor.lanes() == 1 {
+        // One piece after the other in the same memory, which stays in the cache.
+        let (sum, other) = sums.split_at_mut(sums_len);
+        piece_sums(0, sum, &mut scratch[..len], false);
+        for piece in 1..pieces {
+            let other = &mut other[..sums_len];
+            piece_sums(piece, other, &mut scratch[..len], true);
+            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += *other);
         }
-    });
+    } else {
+        let tasks = Parts::new(scratch);
+        for_each_chunk(cx, sums, sums_len, |piece, sum| {
+            // SAFETY: each piece has its own scratch.
+            piece_sums(piece, sum, unsafe { tasks.range(piece * len, len) }, false);
+        });
+        // The sums of all pieces into those of the first.
+        let (sum, others) = sums.split_at_mut(sums_len);
+        for_each_chunk(cx, sum, GRAIN / MOST_PIECES, |chunk, sum| {
+            for other in others.chunks_exact(sums_len) {
+                for (sum, other) in sum.iter_mut().zip(&other[chunk * (GRAIN / MOST_PIECES)..]) {
+                    *sum += *other;
+                }
+            }
+        });
+    }
+    let sum = &sums[..sums_len];
     let give = |dw: &mut T, sum: T| *dw = if accumulate { *dw + sum } else { sum };
     if shape.backward_weight_method() != ConvMethod::Direct {
         dw.iter_mut().zip(sum).for_each(|(dw, sum)| give(dw, *sum));
@@ -1174,6 +1218,8 @@ pub struct DirectWeightGradient<'a, 'b, T> {
     images: Range<usize>,
     sum: &'b mut [T],
     scratch: &'b mut [T],
+    /// Whether the zeros in `scratch` are written already.
+    used: bool,
 }
 
 impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
@@ -1182,7 +1228,7 @@ impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        let DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch } = self;
+        let DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch, mut used } = self;
         let (channels, pixels) = (shape.out_group(), shape.out_plane());
         let source = window.channels * window.source[0] * window.source[1];
         let (planes, packed) = scratch.split_at_mut(window.scratch());
@@ -1190,11 +1236,11 @@ impl<T: Element> SimdOp for DirectWeightGradient<'_, '_, T> {
         if pixels == 0 {
             return;
         }
-        for image in images.clone() {
+        for image in images {
             for (group, sum) in sum.chunks_exact_mut(sum.len() / shape.groups).enumerate() {
                 let i = image * shape.groups + group;
-                let planes =
-                    window.expand(simd, &x[i * source..][..source], planes, i > images.start * shape.groups);
+                let planes = window.expand(simd, &x[i * source..][..source], planes, used);
+                used = true;
                 let planes_of_dy = &dy[i * channels * pixels..][..channels * pixels];
                 simd.call(Pack { planes: planes_of_dy, len: pixels, packed: &mut *packed });
                 weight_sums(cx, window, shape.out_height(), channels, planes, packed, sum);

@@ -40,6 +40,8 @@ impl NormShape {
 
 /// What is summed over each channel.
 trait Term<T: Element>: Copy + Sync {
+    /// Whether dy counts.
+    const PAIR: bool = false;
     /// Adds a term to each of two sums, from elements of x and dy and the channel's mean and rstd.
     fn add<S: Simd>(self, sums: [T::Vector<S>; 2], values: [T::Vector<S>; 4]) -> [T::Vector<S>; 2];
 }
@@ -76,6 +78,8 @@ impl<T: Element> Term<T> for Deviation {
 struct Gradient;
 
 impl<T: Element> Term<T> for Gradient {
+    const PAIR: bool = true;
+
     #[inline(always)]
     fn add<S: Simd>(
         self,
@@ -148,6 +152,11 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
                 let (dy, dy_tail) = dy[from..from + inner].as_chunks::<LANES>();
                 let mut sums = [zero; 2];
                 for (x, dy) in x.iter().zip(dy) {
+                    if F::PAIR {
+                        // The next sample lies in other pages.
+                        simd.prefetch(x.as_ptr().wrapping_add(all * inner));
+                        simd.prefetch(dy.as_ptr().wrapping_add(all * inner));
+                    }
                     sums = term.add(sums, [T::Vector::load(simd, x), T::Vector::load(simd, dy), mean, rstd]);
                 }
                 if !x_tail.is_empty() {
@@ -364,12 +373,22 @@ impl<T: Element, F: LineFn<T>> SimdOp for Lines<'_, '_, T, F> {
             for (constant, from) in constants.iter_mut().zip(parameters) {
                 *constant = T::Vector::splat(simd, from[channel]);
             }
+            if shape.inner > 1 {
+                let ((xs, x), (others, other)) = (x.as_chunks::<LANES>(), other.as_chunks::<LANES>());
+                let (outs, out) = out.as_chunks_mut::<LANES>();
+                for ((x, other), out) in xs.iter().zip(others).zip(outs) {
+                    let (x, other) = (T::Vector::load(simd, x), T::Vector::load(simd, other));
+                    f.apply(simd, x, other, constants).store(out);
+                }
+                if !out.is_empty() {
+                    store(f.apply(simd, load(simd, x), load(simd, other), constants), out);
+                }
+                continue;
+            }
             let eights = x.chunks(LANES).zip(other.chunks(LANES)).zip(out.chunks_mut(LANES));
             for (i, ((x, other), out)) in eights.enumerate() {
-                if shape.inner == 1 {
-                    for (constant, from) in constants.iter_mut().zip(parameters) {
-                        *constant = load(simd, &from[i * LANES..][..x.len()]);
-                    }
+                for (constant, from) in constants.iter_mut().zip(parameters) {
+                    *constant = load(simd, &from[i * LANES..][..x.len()]);
                 }
                 store(f.apply(simd, load(simd, x), load(simd, other), constants), out);
             }

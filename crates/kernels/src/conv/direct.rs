@@ -217,60 +217,85 @@ pub(super) struct Finish<'a, T> {
     pub(super) accumulate: bool,
 }
 
-/// All channels of the outputs of one part, for one image and group. `weight` is packed; a plane of `y` is `plane` wide.
+/// All channels of the outputs of one part, for one image and group; or of two whose outputs lie in turns in the same rows. A
+/// part comes with its packed weights, and a plane of `y` has `size`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub(super) fn outputs<T: Element, S: Simd>(
     cx: &Context<'_>,
     simd: S,
     window: &Window,
-    part: &Part,
+    parts: &[(Part, &[T])],
     planes: &[T],
-    weight: &[T],
     finish: Finish<'_, T>,
     y: &mut [T],
     [height, width]: [usize; 2],
 ) {
     let plane = height * width;
     let row = window.padded[1];
-    let walk = Walk::new(
-        [window.channels, part.taps[0], part.taps[1]],
-        [window.plane(), part.dilation[0] * row, part.dilation[1]],
-    );
-    let pixels = part.count[0] * part.count[1];
-    // Outputs are neighbours, across the ends of rows too.
-    let flat = part.step == [1, 1] && part.count == [height, width];
-    let empty = walk.len() == 0;
+    let first = &parts[0].0;
+    let pixels = first.count[0] * first.count[1];
+    let layout = if parts.len() == 2 {
+        Layout::Turns
+    } else if first.step == [1, 1] && first.count == [height, width] {
+        Layout::Neighbours
+    } else {
+        Layout::Apart
+    };
     // Without taps there is nothing to add: where a gradient's distance is the stride, most of a 1×1 kernel's outputs.
+    let empty = parts.iter().all(|(_, weight)| weight.is_empty());
     if pixels == 0 || empty && finish.accumulate && finish.bias.is_none() {
         return;
     }
-    let rows = (walk.len() * CHANNELS).max(1);
-    let mut sixteens = y.chunks_mut(CHANNELS * plane).enumerate();
-    for (i, y) in &mut sixteens {
+    let second = &parts[parts.len() - 1].0;
+    let walk = |part: &Part| {
+        Walk::new(
+            [window.channels, part.taps[0], part.taps[1]],
+            [window.plane(), part.dilation[0] * row, part.dilation[1]],
+        )
+    };
+    let walks = [walk(first), walk(second)];
+    let mut sums = [[[T::zero(); CHANNELS]; STRIP]; 2];
+    for (i, y) in y.chunks_mut(CHANNELS * plane).enumerate() {
         let channels = y.len() / plane;
-        let weight = if empty { weight } else { &weight[i * rows..][..rows] };
         let mut start = [T::zero(); CHANNELS];
         if let Some(bias) = finish.bias {
             start[..channels].copy_from_slice(&bias[i * CHANNELS..][..channels]);
         }
-        let mut place = Places::new(part, row, width);
+        let mut places = [Places::new(first, row, width), Places::new(second, row, width)];
         let mut pixel = 0;
         while pixel < pixels {
             let count = STRIP.min(pixels - pixel);
-            let (mut at, mut to) = ([0; STRIP], [0; STRIP]);
-            place.fill(&mut at, &mut to, count);
-            let mut sums = [start; STRIP];
-            if !empty {
-                let tiles = sums.as_flattened_mut().as_chunks_mut::<TILE>().0;
+            let mut to = [0; STRIP];
+            for (p, (_, weight)) in parts.iter().enumerate() {
+                let mut at = [0; STRIP];
+                places[p].fill(&mut at, &mut to, count);
+                sums[p].fill(start);
+                if weight.is_empty() {
+                    continue;
+                }
+                let walk = walks[p];
+                let packed = &weight[i * walk.len() * CHANNELS..][..walk.len() * CHANNELS];
+                let tiles = sums[p].as_flattened_mut().as_chunks_mut::<TILE>().0;
                 for (sums, at) in tiles.iter_mut().zip(at.as_chunks::<ROWS>().0).take(count.div_ceil(ROWS)) {
-                    run_tile(cx, Tile { x: planes, at: *at, walk, packed: weight, channels, sums });
+                    run_tile(cx, Tile { x: planes, at: *at, walk, packed, channels, sums });
                 }
             }
-            write(simd, &sums, count, channels, finish, y, plane, flat, &to);
+            write(simd, &sums, count, channels, finish, y, plane, layout, &to);
             pixel += count;
         }
     }
+}
+
+/// How the outputs of a strip lie in a plane.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// Side by side, across the ends of rows too.
+    Neighbours,
+    /// Those of two parts in turns; their places are those of the second.
+    Turns,
+    /// Anyhow.
+    Apart,
 }
 
 /// Where the outputs of a part see, and where they lie, in order.
@@ -279,74 +304,71 @@ struct Places {
     width: usize,
     at: usize,
     to: usize,
+    /// To the next pixel.
     right: [usize; 2],
+    /// From behind the last pixel of a row to the first of the next; wrapping.
     down: [usize; 2],
 }
 
 impl Places {
     #[inline(always)]
     fn new(part: &Part, row: usize, width: usize) -> Places {
+        let right = [part.stride[1], part.step[1]];
         Places {
             x: 0,
             width: part.count[1],
             at: part.corner[0] * row + part.corner[1],
             to: part.first[0] * width + part.first[1],
-            right: [part.stride[1], part.step[1]],
-            down: [part.stride[0] * row, part.step[0] * width],
+            right,
+            down: [
+                (part.stride[0] * row).wrapping_sub(part.count[1] * right[0]),
+                (part.step[0] * width).wrapping_sub(part.count[1] * right[1]),
+            ],
         }
     }
 
     /// Where the next `count` outputs see and lie. Beyond the last one it again: nobody uses the result.
     #[inline(always)]
     fn fill(&mut self, at: &mut [usize; STRIP], to: &mut [usize; STRIP], count: usize) {
-        let mut next = 0;
-        while next < count {
-            let row = (self.width - self.x).min(count - next);
-            for (i, (at, to)) in at[next..next + row].iter_mut().zip(&mut to[next..next + row]).enumerate() {
-                (*at, *to) = (self.at + i * self.right[0], self.to + i * self.right[1]);
+        let mut last = [0; 2];
+        for (i, (at, to)) in at.iter_mut().zip(to).enumerate() {
+            if i < count {
+                last = [self.at, self.to];
+                (self.x, self.at, self.to) = (self.x + 1, self.at + self.right[0], self.to + self.right[1]);
+                if self.x == self.width {
+                    self.x = 0;
+                    self.at = self.at.wrapping_add(self.down[0]);
+                    self.to = self.to.wrapping_add(self.down[1]);
+                }
             }
-            next += row;
-            self.x += row;
-            self.at += row * self.right[0];
-            self.to += row * self.right[1];
-            if self.x == self.width {
-                self.x = 0;
-                self.at = self.at + self.down[0] - self.width * self.right[0];
-                self.to = self.to + self.down[1] - self.width * self.right[1];
-            }
+            [*at, *to] = last;
         }
-        let (last_at, last_to) = (at[count - 1], to[count - 1]);
-        at[count..].fill(last_at);
-        to[count..].fill(last_to);
     }
 }
 
-/// Writes the sums of a strip of pixels to the planes of their channels.
+/// Writes the sums of a strip of pixels to the planes of their channels; the second ones if there are two parts.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 fn write<T: Element, S: Simd>(
     simd: S,
-    sums: &[[T; CHANNELS]; STRIP],
+    sums: &[[[T; CHANNELS]; STRIP]; 2],
     count: usize,
     channels: usize,
     finish: Finish<'_, T>,
     y: &mut [T],
     plane: usize,
-    flat: bool,
+    layout: Layout,
     to: &[usize; STRIP],
 ) {
     let zero = T::Vector::splat(simd, T::zero());
     let floor = if finish.relu { zero } else { T::Vector::splat(simd, T::neg_infinity()) };
     for lane in (0..channels).step_by(LANES) {
         for first in (0..count).step_by(LANES) {
-            let mut square = [zero; LANES];
-            for (row, sums) in square.iter_mut().zip(&sums[first..]) {
-                *row = load(simd, &sums[lane..lane + LANES]);
-            }
-            let square = T::Vector::transpose(simd, square);
             let (len, rows) = (LANES.min(count - first), LANES.min(channels - lane));
-            if flat && len == LANES && rows == LANES {
-                let place = lane * plane + to[first];
+            let square = turn(simd, &sums[0], first, lane);
+            let to = &to[first..first + len];
+            if layout == Layout::Neighbours && len == LANES && rows == LANES {
+                let place = lane * plane + to[0];
                 require(place + (LANES - 1) * plane + LANES <= y.len());
                 let start = y.as_mut_ptr().wrapping_add(place);
                 // Eight rows, so that the loop is unrolled and the square stays in registers.
@@ -361,19 +383,56 @@ fn write<T: Element, S: Simd>(
                 }
                 continue;
             }
-            for (sum, row) in square.into_iter().zip(y[lane * plane..].chunks_exact_mut(plane)) {
-                let sum = floor.max(sum);
-                if flat {
-                    let row = &mut row[to[first]..][..len];
-                    store(if finish.accumulate { load(simd, row) + sum } else { sum }, row);
+            let planes = y[lane * plane..].chunks_exact_mut(plane);
+            if layout != Layout::Turns {
+                for (sum, row) in square.into_iter().zip(planes) {
+                    let sum = floor.max(sum);
+                    if layout == Layout::Neighbours {
+                        let row = &mut row[to[0]..][..len];
+                        store(if finish.accumulate { load(simd, row) + sum } else { sum }, row);
+                    } else {
+                        for (sum, to) in sum.to_array().into_iter().zip(to) {
+                            row[*to] = if finish.accumulate { row[*to] + sum } else { sum };
+                        }
+                    }
+                }
+                continue;
+            }
+            let others = turn(simd, &sums[1], first, lane);
+            for ((sum, other), row) in square.into_iter().zip(others).zip(planes) {
+                let (left, right) = floor.max(sum).zip(floor.max(other), simd);
+                if len == LANES && to[LANES - 1] - to[0] == 2 * (LANES - 1) {
+                    let (eights, _) = row[to[0] - 1..][..2 * LANES].as_chunks_mut::<LANES>();
+                    for (sum, y) in [left, right].into_iter().zip(eights) {
+                        let sum = if finish.accumulate { T::Vector::load(simd, y) + sum } else { sum };
+                        sum.store(y);
+                    }
                 } else {
-                    for (sum, to) in sum.to_array().into_iter().zip(&to[first..first + len]) {
-                        row[*to] = if finish.accumulate { row[*to] + sum } else { sum };
+                    let sums = [left.to_array(), right.to_array()];
+                    for (pair, to) in sums.as_flattened().as_chunks::<2>().0.iter().zip(to) {
+                        for (sum, y) in pair.iter().zip(&mut row[to - 1..][..2]) {
+                            *y = if finish.accumulate { *y + *sum } else { *sum };
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// The sums of eight pixels and eight channels as a vector for each channel.
+#[inline(always)]
+fn turn<T: Element, S: Simd>(
+    simd: S,
+    sums: &[[T; CHANNELS]; STRIP],
+    first: usize,
+    lane: usize,
+) -> [T::Vector<S>; LANES] {
+    let mut square = [T::Vector::splat(simd, T::zero()); LANES];
+    for (row, sums) in square.iter_mut().zip(&sums[first..]) {
+        *row = load(simd, &sums[lane..lane + LANES]);
+    }
+    T::Vector::transpose(simd, square)
 }
 
 /// Adds the products of one image and group to `sums`: for each sixteen output channels a row of sixteen for each tap, taps

@@ -441,7 +441,7 @@ pub(super) fn backward_weight<T: Element>(
     let (total, scratch) = scratch.split_at_mut(dw.len());
     let sum = |piece: usize, sums: &mut [T], scratch: &mut [T]| {
         sums.fill(T::zero());
-        let images = shape.images(piece);
+        let images = shape.images(piece, shape.pieces());
         for image in images.clone() {
             weight_sums(shape, &window, image, x, dy, sums, scratch, image > images.start);
         }

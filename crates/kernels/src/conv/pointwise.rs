@@ -56,13 +56,13 @@ fn products<T: Element>(
         return;
     }
     let Gemm { m, n, k, .. } = *product;
-    let pieces = shape.pieces();
+    let pieces = shape.tasks(cx);
     // The threads are busy with images, if there are several pieces.
     let inner = if pieces > 1 { Context { executor: &Inline, ..*cx } } else { *cx };
     let len = crate::gemm::gemm_scratch(product);
     let (image, y, scratch) = (y.len() / shape.batch, Parts::new(y), Parts::new(scratch));
     for_each_task(cx, pieces, |piece| {
-        let images = shape.images(piece);
+        let images = shape.images(piece, pieces);
         // SAFETY: pieces have different images and each its own scratch.
         let (y, scratch) =
             unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
