@@ -13,7 +13,7 @@ use bantam_threads::Threads;
 
 /// What all parameters and running statistics hash to at the end. It changes only where the order of additions, a formula of an
 /// elementary function, a derivative or the random numbers of a seed change; then what the test prints belongs here.
-const EXPECTED: u64 = 0x0959_a689_a429_3abd;
+const EXPECTED: u64 = 0x9700_6e72_7b7d_5724;
 
 const STEPS: usize = 200;
 const BATCH: usize = 32;

@@ -168,6 +168,13 @@ fn shapes_of_networks() {
     ] {
         check::<f32>(&mut random, &shape);
     }
+    // Strides whose gradients are written in pairs, in several pieces; with one tap, most of them are zeros. Several
+    // times, so that some overwrite and some add.
+    for shape in [shape(8, 16, 16, 32, 3, 2, 1), shape(4, 18, 20, 24, 1, 2, 1), shape(3, 8, 13, 8, 3, 2, 1)] {
+        for _ in 0..3 {
+            check::<f32>(&mut random, &shape);
+        }
+    }
     // Products of images, in one piece and in several, in groups, and with one channel.
     for shape in [shape(2, 6, 9, 10, 1, 1, 2), shape(20, 24, 9, 48, 1, 1, 1), shape(3, 1, 8, 9, 1, 1, 1)] {
         assert_eq!(shape.forward_method(), ConvMethod::Product, "{shape:?}");
