@@ -16,9 +16,11 @@ struct Target {
     library: &'static str,
     /// What runs a program.
     runner: &'static [&'static str],
-    /// A file that must be there, and its package on Debian, if the target is built from source.
+    /// Whether an installed target brings a linker and a C library of its own.
+    self_contained: bool,
+    /// A file that must be there, and its package on Debian, where the target does not bring it.
     linked: (&'static str, &'static str),
-    /// The linker, if the target is built from source, and the compiler's flags then.
+    /// The linker where the target does not bring one, and the compiler's flags then.
     linker: &'static str,
     flags: &'static [&'static str],
     /// Flags in any case.
@@ -31,6 +33,7 @@ const TARGETS: [Target; 2] = [
         target: "aarch64-unknown-linux-gnu",
         library: "std,panic_unwind,test",
         runner: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
+        self_contained: false,
         linked: ("/usr/aarch64-linux-gnu/lib/libc.so.6", "libc6-dev-arm64-cross gcc-aarch64-linux-gnu"),
         linker: "aarch64-linux-gnu-gcc",
         flags: &[],
@@ -41,6 +44,7 @@ const TARGETS: [Target; 2] = [
         target: "wasm32-wasip1",
         library: "std,panic_abort,test",
         runner: &["node", "--no-warnings", "xtask/src/wasi.mjs"],
+        self_contained: true,
         linked: ("/usr/lib/wasm32-wasi/libc.a", "wasi-libc"),
         linker: "wasm-ld",
         // Functions of threads that Debian's library does not have: nothing calls them.
@@ -66,8 +70,8 @@ fn test(workspace: &Workspace, target: &Target) -> Outcome {
         Ok(route) => route,
         Err(why) => return Outcome::NotRun(why),
     };
-    let from_source = route != Route::Installed;
-    if from_source && !Path::new(target.linked.0).exists() {
+    let needs_linker = route != Route::Installed || !target.self_contained;
+    if needs_linker && !Path::new(target.linked.0).exists() {
         return Outcome::NotRun(format!("on Debian: `apt-get install {}`", target.linked.1));
     }
     let program = target.runner[0];
@@ -88,7 +92,7 @@ fn test(workspace: &Workspace, target: &Target) -> Outcome {
     let mut command = route.cargo(workspace, target.target, &["test"], target.library);
     command.arg("--config").arg(format!("target.{}.runner={runner:?}", target.target));
     let mut flags = vec![target.features];
-    if from_source {
+    if needs_linker {
         command.env(linker_variable(target.target), target.linker);
         flags.extend(target.flags);
     }
