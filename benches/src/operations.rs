@@ -211,7 +211,17 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
         let (mut dgamma, mut dbeta) = (zero.clone(), zero.clone());
         rows.push(Row::new(format!("batch norm {name}, gradient"), elements(3 * len), move || {
             norm_backward_affine(&cx, &shape, &x, &zero, &one, &dy, &mut dgamma, &mut dbeta);
-            norm_backward_input(&cx, &shape, &x, &zero, &one, &one, &dy, &dgamma, &dbeta, &mut dx);
+            norm_backward_input(
+                &cx,
+                &shape,
+                &x,
+                &zero,
+                &one,
+                &one,
+                &dgamma,
+                &dbeta,
+                Span::Separate(&dy, &mut dx),
+            );
             black_box(&mut dx);
         }));
     }

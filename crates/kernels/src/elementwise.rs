@@ -30,6 +30,17 @@ impl<T: Send + Sync> Span<'_, T> {
         self.len() == 0
     }
 
+    /// Where it is read and where it is written.
+    pub(crate) fn pointers(&mut self) -> (*const T, *mut T) {
+        match self {
+            Span::Separate(x, y) => (x.as_ptr(), y.as_mut_ptr()),
+            Span::InPlace(y) => {
+                let y = y.as_mut_ptr();
+                (y.cast_const(), y)
+            }
+        }
+    }
+
     /// Cuts both sides into chunks and calls `task(index, part)` for each on the executor of `cx`.
     pub fn for_each_chunk(self, cx: &Context<'_>, chunk: usize, task: impl Fn(usize, Span<'_, T>) + Sync) {
         // Not compiled once for each of the two.

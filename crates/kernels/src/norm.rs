@@ -2,8 +2,9 @@
 //!
 //! With inner > 1 a vector holds elements of one channel, with inner = 1 it holds one element of each of eight channels.
 
+use crate::elementwise::Span;
 use crate::gemm::{load, store};
-use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
+use crate::parallel::{GRAIN, Parts, for_each_task};
 use crate::require;
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
@@ -96,7 +97,7 @@ struct Sums<'a, 'b, T, F> {
     term: F,
     x: &'a [T],
     dy: &'a [T],
-    /// Mean and rstd of all channels; empty if the term does not ask.
+    /// Mean and rstd of `channels`; empty if the term does not ask.
     parameters: [&'a [T]; 2],
     channels: Range<usize>,
     /// Of `channels`.
@@ -123,7 +124,8 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
                     let samples = sample * all + strip.start..sample * all + strip.end;
                     let (x, dy) = (&x[samples.clone()], &dy[samples]);
                     for (i, (x, dy)) in x.chunks(LANES).zip(dy.chunks(LANES)).enumerate() {
-                        let eight = strip.start + i * LANES..strip.start + i * LANES + x.len();
+                        let at = strip.start - channels.start + i * LANES;
+                        let eight = at..at + x.len();
                         let mean = parameters[0].get(eight.clone()).unwrap_or(&[]);
                         let rstd = parameters[1].get(eight).unwrap_or(&[]);
                         let values = [load(simd, x), load(simd, dy), load(simd, mean), load(simd, rstd)];
@@ -142,7 +144,7 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
             return;
         }
         for (i, channel) in channels.enumerate() {
-            let parameter = |from: &[T]| from.get(channel).copied().unwrap_or(T::zero());
+            let parameter = |from: &[T]| from.get(i).copied().unwrap_or(T::zero());
             let (fill, rstd) = (parameter(parameters[0]), parameter(parameters[1]));
             let (mean, rstd) = (T::Vector::splat(simd, fill), T::Vector::splat(simd, rstd));
             let mut totals = [T::zero(); 2];
@@ -178,31 +180,6 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
 /// Vectors of channels that are summed together if `inner` is 1.
 const STRIP: usize = 16;
 
-/// Runs a [`Term`] over all channels.
-#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
-fn sums<T: Element>(
-    cx: &Context<'_>,
-    shape: &NormShape,
-    term: impl Term<T>,
-    x: &[T],
-    dy: &[T],
-    parameters: [&[T]; 2],
-    first: &mut [T],
-    second: &mut [T],
-) {
-    let chunk = shape.channels_per_task();
-    let pair = !second.is_empty();
-    let (first, second) = (Parts::new(first), Parts::new(second));
-    for_each_task(cx, shape.channels.div_ceil(chunk), |task| {
-        let channels = task * chunk..shape.channels.min((task + 1) * chunk);
-        let (start, len) = (channels.start, channels.len());
-        // SAFETY: tasks have different channels; an empty range is nobody's.
-        let (first, second) =
-            unsafe { (first.range(start, len), if pair { second.range(start, len) } else { &mut [] }) };
-        run(cx, Sums { shape: *shape, term, x, dy, parameters, channels, first, second });
-    });
-}
-
 /// Mean and biased variance (divided by the count) of each channel, in two passes.
 ///
 /// Of each sample the elements of a channel are added in eight lanes, and the samples in order.
@@ -215,10 +192,39 @@ pub fn norm_statistics<T: Element>(
 ) {
     require(x.len() == shape.len() && mean.len() == shape.channels && variance.len() == shape.channels);
     let count = T::from_f64((shape.batch * shape.inner) as f64);
-    sums(cx, shape, Value, x, x, [&[], &[]], mean, &mut []);
-    mean.iter_mut().for_each(|mean| *mean /= count);
-    sums(cx, shape, Deviation, x, x, [mean, &[]], variance, &mut []);
-    variance.iter_mut().for_each(|variance| *variance /= count);
+    let chunk = shape.channels_per_task();
+    // Between the two passes a channel stays in the cache; where channels are lanes, some go together.
+    let together = if shape.inner == 1 { chunk } else { 1 };
+    let (mean, variance) = (Parts::new(mean), Parts::new(variance));
+    for_each_task(cx, shape.channels.div_ceil(chunk), |task| {
+        let end = shape.channels.min((task + 1) * chunk);
+        for start in (task * chunk..end).step_by(together) {
+            let channels = start..end.min(start + together);
+            // SAFETY: tasks have different channels.
+            let (mean, variance) =
+                unsafe { (mean.range(start, channels.len()), variance.range(start, channels.len())) };
+            let none: [&[T]; 2] = [&[], &[]];
+            let (first, channels_too) = (&mut *mean, channels.clone());
+            let term = Value;
+            run(
+                cx,
+                Sums {
+                    shape: *shape,
+                    term,
+                    x,
+                    dy: x,
+                    parameters: none,
+                    channels: channels_too,
+                    first,
+                    second: &mut [],
+                },
+            );
+            mean.iter_mut().for_each(|mean| *mean /= count);
+            let (term, parameters, first) = (Deviation, [&*mean, &[]], &mut *variance);
+            run(cx, Sums { shape: *shape, term, x, dy: x, parameters, channels, first, second: &mut [] });
+            variance.iter_mut().for_each(|variance| *variance /= count);
+        }
+    });
 }
 
 /// y = (x − mean) · (rstd · gamma) + beta, channel by channel, and no less than 0 if `relu`; `rstd` is 1 / √(variance + ε).
@@ -236,7 +242,7 @@ pub fn norm_apply<T: Element>(
 ) {
     require(x.len() == shape.len() && y.len() == x.len());
     require([mean, rstd, gamma, beta].iter().all(|p| p.len() == shape.channels));
-    lines(cx, shape, Apply { relu }, x, x, [mean, rstd, gamma, beta, beta, beta], y);
+    lines(cx, shape, Apply { relu }, x, [mean, rstd, gamma, beta, beta, beta], Span::Separate(x, y));
 }
 
 /// The gradients of gain and shift, with x̂ = (x − mean) · rstd: dgamma = Σ dy·x̂ and dbeta = Σ dy over each channel. The
@@ -254,12 +260,22 @@ pub fn norm_backward_affine<T: Element>(
 ) {
     require(x.len() == shape.len() && dy.len() == x.len());
     require([mean, rstd, &*dgamma, &*dbeta].iter().all(|p| p.len() == shape.channels));
-    sums(cx, shape, Gradient, x, dy, [mean, rstd], dbeta, dgamma);
+    let chunk = shape.channels_per_task();
+    let (dbeta, dgamma) = (Parts::new(dbeta), Parts::new(dgamma));
+    for_each_task(cx, shape.channels.div_ceil(chunk), |task| {
+        let channels = task * chunk..shape.channels.min((task + 1) * chunk);
+        let parameters = [&mean[channels.clone()], &rstd[channels.clone()]];
+        // SAFETY: tasks have different channels.
+        let (first, second) = unsafe {
+            (dbeta.range(channels.start, channels.len()), dgamma.range(channels.start, channels.len()))
+        };
+        run(cx, Sums { shape: *shape, term: Gradient, x, dy, parameters, channels, first, second });
+    });
 }
 
 /// The gradient of the input through statistics and normalisation together, with n elements per channel:
 /// dx = gamma · rstd · (dy − dbeta / n − x̂ · dgamma / n) (Ioffe and Szegedy, 2015), from the sums that
-/// [`norm_backward_affine`] gives.
+/// [`norm_backward_affine`] gives. From dy to dx, which may be where dy was.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn norm_backward_input<T: Element>(
     cx: &Context<'_>,
@@ -268,15 +284,15 @@ pub fn norm_backward_input<T: Element>(
     mean: &[T],
     rstd: &[T],
     gamma: &[T],
-    dy: &[T],
     dgamma: &[T],
     dbeta: &[T],
-    dx: &mut [T],
+    dy_to_dx: Span<'_, T>,
 ) {
-    require(x.len() == shape.len() && dy.len() == x.len() && dx.len() == x.len());
+    require(x.len() == shape.len() && dy_to_dx.len() == x.len());
     require([mean, rstd, gamma, dgamma, dbeta].iter().all(|p| p.len() == shape.channels));
     let count = T::from_f64((shape.batch * shape.inner) as f64);
-    lines(cx, shape, InputGradient(T::one() / count), x, dy, [mean, rstd, gamma, gamma, dbeta, dgamma], dx);
+    let parameters = [mean, rstd, gamma, gamma, dbeta, dgamma];
+    lines(cx, shape, InputGradient(T::one() / count), x, parameters, dy_to_dx);
 }
 
 /// A function of two elements and up to six parameters of their channel.
@@ -328,37 +344,38 @@ impl<T: Element> LineFn<T> for InputGradient<T> {
     }
 }
 
-/// out = f(x, other, parameters of the channel).
+/// out = f(x, other, parameters of the channel), from other to out.
 fn lines<T: Element>(
     cx: &Context<'_>,
     shape: &NormShape,
     f: impl LineFn<T>,
     x: &[T],
-    other: &[T],
     parameters: [&[T]; 6],
-    out: &mut [T],
+    span: Span<'_, T>,
 ) {
     let line = shape.line().max(1);
     let chunk = (GRAIN / line).max(1);
-    for_each_chunk(cx, out, chunk * line, |task, out| {
-        let range = task * chunk * line..task * chunk * line + out.len();
-        let (x, other) = (&x[range.clone()], &other[range]);
+    span.for_each_chunk(cx, chunk * line, |task, mut span| {
+        let x = &x[task * chunk * line..][..span.len()];
+        let (other, out) = span.pointers();
         run(cx, Lines { shape: *shape, f, first: task * chunk, x, other, parameters, out });
     });
 }
 
-struct Lines<'a, 'b, T, F> {
+struct Lines<'a, T, F> {
     shape: NormShape,
     f: F,
     /// The number of the first line.
     first: usize,
     x: &'a [T],
-    other: &'a [T],
+    /// As many elements as x, to read.
+    other: *const T,
     parameters: [&'a [T]; 6],
-    out: &'b mut [T],
+    /// As many, to write: where `other` is or apart.
+    out: *mut T,
 }
 
-impl<T: Element, F: LineFn<T>> SimdOp for Lines<'_, '_, T, F> {
+impl<T: Element, F: LineFn<T>> SimdOp for Lines<'_, T, F> {
     const FUSES: bool = true;
     type Output = ();
 
@@ -366,31 +383,31 @@ impl<T: Element, F: LineFn<T>> SimdOp for Lines<'_, '_, T, F> {
     fn eval<S: Simd>(self, simd: S) {
         let Lines { shape, f, first, x, other, parameters, out } = self;
         let line = shape.line().max(1);
-        let lines = x.chunks_exact(line).zip(other.chunks_exact(line)).zip(out.chunks_exact_mut(line));
-        for (i, ((x, other), out)) in lines.enumerate() {
+        for (i, x) in x.chunks_exact(line).enumerate() {
+            let (other, out) = (other.wrapping_add(i * line), out.wrapping_add(i * line));
             let channel = (first + i) % shape.channels;
             let mut constants = [T::Vector::splat(simd, T::zero()); 6];
             for (constant, from) in constants.iter_mut().zip(parameters) {
                 *constant = T::Vector::splat(simd, from[channel]);
             }
-            if shape.inner > 1 {
-                let ((xs, x), (others, other)) = (x.as_chunks::<LANES>(), other.as_chunks::<LANES>());
-                let (outs, out) = out.as_chunks_mut::<LANES>();
-                for ((x, other), out) in xs.iter().zip(others).zip(outs) {
-                    let (x, other) = (T::Vector::load(simd, x), T::Vector::load(simd, other));
-                    f.apply(simd, x, other, constants).store(out);
+            for v in (0..line).step_by(LANES) {
+                if shape.inner == 1 {
+                    for (constant, from) in constants.iter_mut().zip(parameters) {
+                        *constant = load(simd, &from[v..line.min(v + LANES)]);
+                    }
                 }
-                if !out.is_empty() {
-                    store(f.apply(simd, load(simd, x), load(simd, other), constants), out);
+                // SAFETY: `other` and `out` have the elements of x.
+                unsafe {
+                    if v + LANES <= line {
+                        let values =
+                            [x.as_ptr().add(v), other.add(v)].map(|from| T::Vector::read(simd, from));
+                        f.apply(simd, values[0], values[1], constants).write(out.add(v));
+                    } else {
+                        let old = load(simd, core::slice::from_raw_parts(other.add(v), line - v));
+                        let new = f.apply(simd, load(simd, &x[v..]), old, constants);
+                        store(new, core::slice::from_raw_parts_mut(out.add(v), line - v));
+                    }
                 }
-                continue;
-            }
-            let eights = x.chunks(LANES).zip(other.chunks(LANES)).zip(out.chunks_mut(LANES));
-            for (i, ((x, other), out)) in eights.enumerate() {
-                for (constant, from) in constants.iter_mut().zip(parameters) {
-                    *constant = load(simd, &from[i * LANES..][..x.len()]);
-                }
-                store(f.apply(simd, load(simd, x), load(simd, other), constants), out);
             }
         }
     }

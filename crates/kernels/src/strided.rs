@@ -231,24 +231,22 @@ impl<T: Element> SimdOp for Transpose<'_, T> {
             // Beyond the last column the last one again.
             let line = |column: usize| x.as_ptr().wrapping_add((j + column.min(width - 1)) * stride);
             let lines: [*const T; LANES] = [0, 1, 2, 3, 4, 5, 6, 7].map(line);
-            for i in (0..count).step_by(LANES) {
-                let height = LANES.min(count - i);
+            // Whole squares in a loop of their own: with more in it, addresses do not stay in registers.
+            let whole = if width == LANES { count - count % LANES } else { 0 };
+            for i in (0..whole).step_by(LANES) {
                 let to = out.wrapping_add(i * step + j);
-                if width == LANES && height == LANES {
-                    // SAFETY: `x` has eight elements of each line here, as was checked.
-                    let square =
-                        unsafe { T::Vector::read_transposed(simd, lines.map(|line| line.wrapping_add(i))) };
-                    for (k, row) in square.into_iter().enumerate() {
-                        // SAFETY: the caller's: there are rows up to `count`, of `len` elements.
-                        unsafe { row.write(to.wrapping_add(k * step)) };
-                    }
-                } else {
-                    for k in 0..height {
-                        for (column, line) in lines.iter().take(width).enumerate() {
-                            // SAFETY: as above, one element at a time.
-                            unsafe { *to.wrapping_add(k * step + column) = *line.wrapping_add(i + k) };
-                        }
-                    }
+                // SAFETY: `x` has eight elements of each line here, as was checked.
+                let square =
+                    unsafe { T::Vector::read_transposed(simd, lines.map(|line| line.wrapping_add(i))) };
+                for (k, row) in square.into_iter().enumerate() {
+                    // SAFETY: the caller's: there are rows up to `count`, of `len` elements.
+                    unsafe { row.write(to.wrapping_add(k * step)) };
+                }
+            }
+            for i in whole..count {
+                for (column, line) in lines.iter().take(width).enumerate() {
+                    // SAFETY: as above, one element at a time.
+                    unsafe { *out.wrapping_add(i * step + j + column) = *line.wrapping_add(i) };
                 }
             }
         }

@@ -14,7 +14,9 @@ use alloc::{vec, vec::Vec};
 use bantam_core::Shape;
 #[cfg(feature = "alloc")]
 use bantam_kernels::Activation;
-use bantam_kernels::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
+use bantam_kernels::{
+    NormShape, Span, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics,
+};
 
 fn split(shape: Shape) -> Result<NormShape, OpError> {
     if shape.rank() < 2 {
@@ -211,6 +213,10 @@ impl<T: Element> Op<T> for BatchNormBackwardInput {
         Ok(ValueType::real(x))
     }
 
+    fn in_place(&self, operand: usize) -> bool {
+        operand == 3
+    }
+
     fn scratch(&self, inputs: &[ValueType]) -> usize {
         inputs[1].shape.last()
     }
@@ -223,9 +229,13 @@ impl<T: Element> Op<T> for BatchNormBackwardInput {
     fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
         let Ok(shape) = split(io.value.shape) else { return };
         let (mean, rstd) = statistics(io.inputs.real(1), self.epsilon, io.scratch);
-        let (x, gain, dy) = (io.inputs.real(0), io.inputs.real(2), io.inputs.real(3));
+        let (x, gain) = (io.inputs.real(0), io.inputs.real(2));
         let (dgain, dshift) = io.inputs.real(4).split_at(shape.channels);
-        norm_backward_input(&cx.kernels, &shape, x, mean, rstd, gain, dy, dgain, dshift, io.output.real());
+        let dy_to_dx = match io.inputs.is_output(3) {
+            true => Span::InPlace(io.output.real()),
+            false => Span::Separate(io.inputs.real(3), io.output.real()),
+        };
+        norm_backward_input(&cx.kernels, &shape, x, mean, rstd, gain, dgain, dshift, dy_to_dx);
     }
 }
 

@@ -330,19 +330,26 @@ impl Places {
     /// Where the next `count` outputs see and lie. Beyond the last one it again: nobody uses the result.
     #[inline(always)]
     fn fill(&mut self, at: &mut [usize; STRIP], to: &mut [usize; STRIP], count: usize) {
-        let mut last = [0; 2];
-        for (i, (at, to)) in at.iter_mut().zip(to).enumerate() {
-            if i < count {
-                last = [self.at, self.to];
-                (self.x, self.at, self.to) = (self.x + 1, self.at + self.right[0], self.to + self.right[1]);
-                if self.x == self.width {
-                    self.x = 0;
-                    self.at = self.at.wrapping_add(self.down[0]);
-                    self.to = self.to.wrapping_add(self.down[1]);
-                }
+        let [right_at, right_to] = self.right;
+        let mut filled = 0;
+        while filled < count {
+            // To the end of the row: without conditions inside, the compiler computes several places at once.
+            let run = (count - filled).min(self.width - self.x);
+            let places = at[filled..].iter_mut().zip(&mut to[filled..]).take(run);
+            for (i, (at, to)) in places.enumerate() {
+                (*at, *to) = (self.at + i * right_at, self.to + i * right_to);
             }
-            [*at, *to] = last;
+            filled += run;
+            (self.x, self.at, self.to) = (self.x + run, self.at + run * right_at, self.to + run * right_to);
+            if self.x == self.width {
+                self.x = 0;
+                self.at = self.at.wrapping_add(self.down[0]);
+                self.to = self.to.wrapping_add(self.down[1]);
+            }
         }
+        let last = (at[count - 1], to[count - 1]);
+        at[count..].fill(last.0);
+        to[count..].fill(last.1);
     }
 }
 

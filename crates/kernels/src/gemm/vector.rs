@@ -9,7 +9,7 @@ use super::{Activation, Bias, Product, Strided, load, store};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use core::array::from_fn;
 
-/// Squares side by side.
+/// Squares side by side, as many as [`Vector::add_lines`] has sums.
 const SQUARES: usize = 4;
 
 /// A block of C with one row; B has neighbours in k.
@@ -68,16 +68,22 @@ impl<T: Element> RowTimesColumns<'_, '_, T> {
         // Beyond the last column the last one again: nobody uses the result.
         let line = |j: usize| &self.b.b[(column + j.min(valid - 1)) * self.b.strides[1]..][..k];
         let lines: [[*const T; LANES]; N] = from_fn(|n| from_fn(|j| line(n * LANES + j).as_ptr()));
-        let a = &a[rows.start * a_strides[0]..];
+        let a = &a[rows.start * a_strides[0]..][..(k - 1) * a_strides[1] + 1];
         let whole = k - k % LANES;
-        for p in (0..whole).step_by(LANES) {
-            let x: [T; LANES] = from_fn(|i| a[(p + i) * a_strides[1]]);
-            for (sum, lines) in sums.iter_mut().zip(&lines) {
-                let rows = lines.map(|line| line.wrapping_add(p));
-                // SAFETY: each line has k elements, of which eight start at p.
-                let square = unsafe { T::Vector::read_transposed(simd, rows) };
-                for (x, vector) in x.into_iter().zip(square) {
-                    *sum = T::Vector::splat(simd, x).mul_add(vector, *sum);
+        if let Some(sums) = sums.first_chunk_mut::<SQUARES>() {
+            let strides = [self.b.strides[1], a_strides[1]];
+            // SAFETY: the row and each of the lines, which are a stride apart, have k elements.
+            unsafe { *sums = T::Vector::add_lines(simd, *sums, [lines[0][0], a.as_ptr()], strides, whole) };
+        } else {
+            for p in (0..whole).step_by(LANES) {
+                let x: [T; LANES] = from_fn(|i| a[(p + i) * a_strides[1]]);
+                for (sum, lines) in sums.iter_mut().zip(&lines) {
+                    let rows = lines.map(|line| line.wrapping_add(p));
+                    // SAFETY: each line has k elements, of which eight start at p.
+                    let square = unsafe { T::Vector::read_transposed(simd, rows) };
+                    for (x, vector) in x.into_iter().zip(square) {
+                        *sum = T::Vector::splat(simd, x).mul_add(vector, *sum);
+                    }
                 }
             }
         }

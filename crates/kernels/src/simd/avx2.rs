@@ -348,6 +348,24 @@ impl<const FUSED: bool, S: ProvesAvx2> Vector<f32, S> for F32<FUSED> {
     }
 
     #[inline(always)]
+    unsafe fn add_lines(
+        simd: S,
+        sums: [Self; 4],
+        [lines, x]: [*const f32; 2],
+        [stride, x_stride]: [usize; 2],
+        depths: usize,
+    ) -> [Self; 4] {
+        // The assembly reads up to four elements before a line, which another line holds unless all are the same one.
+        if FUSED && stride > 0 {
+            // SAFETY: the caller's obligation; the token proves AVX2 and FMA.
+            unsafe { add_lines(sums.map(|sum| sum.0), [lines, x], [stride, x_stride], depths).map(F32) }
+        } else {
+            // SAFETY: the caller's obligation.
+            unsafe { super::add_squares(simd, sums, [lines, x], [stride, x_stride], depths) }
+        }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, term: Self) -> Self {
         if FUSED {
             // SAFETY: a value of this type exists only where a token proved FMA.
@@ -424,6 +442,102 @@ impl<const FUSED: bool> Exponent for F32<FUSED> {
             (F32(_mm256_castsi256_ps(mantissa)), F32(exponent))
         }
     }
+}
+
+/// [`Vector::add_lines`], in assembly: the compiler keeps thirty-two addresses, and moves loads apart from where they are used.
+/// `stride` is not 0.
+///
+/// # Safety
+/// That of the trait's function.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn add_lines(
+    [mut s0, mut s1, mut s2, mut s3]: [__m256; 4],
+    [lines, x]: [*const f32; 2],
+    [stride, x_stride]: [usize; 2],
+    depths: usize,
+) -> [__m256; 4] {
+    // Four depths of eight lines: lines i and i + 4 meet in one register without a shuffle. The vector that ends where the four depths of
+    // line i + 4 end begins four elements before them: in the line or in those before it.
+    macro_rules! lines {
+        ($sum:literal) => {
+            concat!(
+                "vmovups {a:x}, [{line}]\n",
+                "vmovups {b:x}, [{line} + {stride}]\n",
+                "vmovups {c:x}, [{line} + 2*{stride}]\n",
+                "vmovups {d:x}, [{line} + {stride3}]\n",
+                "lea {line}, [{line} + 4*{stride}]\n",
+                "vblendps {a}, {a}, [{line} - 16], 0xf0\n",
+                "vblendps {b}, {b}, [{line} + {stride} - 16], 0xf0\n",
+                "vblendps {c}, {c}, [{line} + 2*{stride} - 16], 0xf0\n",
+                "vblendps {d}, {d}, [{line} + {stride3} - 16], 0xf0\n",
+                "lea {line}, [{line} + 4*{stride}]\n",
+                "vunpcklps {e}, {a}, {b}\n",
+                "vunpckhps {a}, {a}, {b}\n",
+                "vunpcklps {b}, {c}, {d}\n",
+                "vunpckhps {c}, {c}, {d}\n",
+                "vunpcklpd {d}, {e}, {b}\n",
+                "vfmadd231ps {",
+                $sum,
+                "}, {d}, {x0}\n",
+                "vunpckhpd {e}, {e}, {b}\n",
+                "vfmadd231ps {",
+                $sum,
+                "}, {e}, {x1}\n",
+                "vunpcklpd {b}, {a}, {c}\n",
+                "vfmadd231ps {",
+                $sum,
+                "}, {b}, {x2}\n",
+                "vunpckhpd {a}, {a}, {c}\n",
+                "vfmadd231ps {",
+                $sum,
+                "}, {a}, {x3}\n",
+            )
+        };
+    }
+    if depths > 0 {
+        // SAFETY: the caller's obligation; the token proves AVX2 and FMA.
+        unsafe {
+            core::arch::asm!(
+                "2:",
+                "vbroadcastss {x0}, [{x}]",
+                "vbroadcastss {x1}, [{x} + {x_stride}]",
+                "vbroadcastss {x2}, [{x} + 2*{x_stride}]",
+                "vbroadcastss {x3}, [{x} + {x_stride3}]",
+                "lea {x}, [{x} + 4*{x_stride}]",
+                "mov {line}, {lines}",
+                "add {lines}, 16",
+                lines!("s0"),
+                lines!("s1"),
+                lines!("s2"),
+                lines!("s3"),
+                "dec {left}",
+                "jnz 2b",
+                x0 = out(ymm_reg) _,
+                x1 = out(ymm_reg) _,
+                x2 = out(ymm_reg) _,
+                x3 = out(ymm_reg) _,
+                a = out(ymm_reg) _,
+                b = out(ymm_reg) _,
+                c = out(ymm_reg) _,
+                d = out(ymm_reg) _,
+                e = out(ymm_reg) _,
+                s0 = inout(ymm_reg) s0,
+                s1 = inout(ymm_reg) s1,
+                s2 = inout(ymm_reg) s2,
+                s3 = inout(ymm_reg) s3,
+                x = inout(reg) x => _,
+                x_stride = in(reg) 4 * x_stride,
+                x_stride3 = in(reg) 12 * x_stride,
+                lines = inout(reg) lines => _,
+                line = out(reg) _,
+                stride = in(reg) 4 * stride,
+                stride3 = in(reg) 12 * stride,
+                left = inout(reg) depths / 4 => _,
+                options(nostack, readonly),
+            );
+        }
+    }
+    [s0, s1, s2, s3]
 }
 
 impl<const FUSED: bool, S: ProvesAvx2> Vector<f64, S> for F64<FUSED> {

@@ -342,6 +342,27 @@ pub trait Vector<T, S>:
         Self::transpose(simd, square)
     }
 
+    /// To lane l of sum n, the products of `x` and line 8·n + l are added in order: `depths` of them, a multiple of eight.
+    ///
+    /// # Safety
+    /// 1. The first pointer leads to thirty-two lines of `depths` elements, the first stride apart.
+    /// 2. The second leads to `depths` elements, the second stride apart.
+    #[inline(always)]
+    unsafe fn add_lines(
+        simd: S,
+        sums: [Self; 4],
+        lines_and_x: [*const T; 2],
+        strides: [usize; 2],
+        depths: usize,
+    ) -> [Self; 4]
+    where
+        T: Real,
+        S: Copy,
+    {
+        // SAFETY: 1, 2.
+        unsafe { add_squares(simd, sums, lines_and_x, strides, depths) }
+    }
+
     /// Joins the lanes by a fixed tree: lane i with i + 4, then with i + 2, then with i + 1.
     #[inline(always)]
     fn tree(self, join: impl Fn(T, T) -> T) -> T
@@ -352,6 +373,33 @@ pub trait Vector<T, S>:
         let quad = [join(l[0], l[4]), join(l[1], l[5]), join(l[2], l[6]), join(l[3], l[7])];
         join(join(quad[0], quad[2]), join(quad[1], quad[3]))
     }
+}
+
+/// [`Vector::add_lines`] by squares of eight lines and eight depths.
+///
+/// # Safety
+/// That of the trait's function.
+#[inline(always)]
+unsafe fn add_squares<T: Real, S: Copy, V: Vector<T, S>>(
+    simd: S,
+    mut sums: [V; 4],
+    [lines, x]: [*const T; 2],
+    [stride, x_stride]: [usize; 2],
+    depths: usize,
+) -> [V; 4] {
+    for p in (0..depths).step_by(LANES) {
+        for (n, sum) in sums.iter_mut().enumerate() {
+            let rows = from_fn(|j| lines.wrapping_add((n * LANES + j) * stride + p));
+            // SAFETY: 1.
+            let square = unsafe { V::read_transposed(simd, rows) };
+            for (i, line) in square.into_iter().enumerate() {
+                // SAFETY: 2.
+                let x = unsafe { *x.wrapping_add((p + i) * x_stride) };
+                *sum = V::splat(simd, x).mul_add(line, *sum);
+            }
+        }
+    }
+    sums
 }
 
 /// Copies the first elements, as many as there are bits in `lanes`. A function of its own, because tiles call it for each row.

@@ -122,7 +122,7 @@ fn cases() -> Vec<Case> {
             let (dgamma, dbeta) = y.split_at_mut(5);
             norm_backward_affine(cx, &NORM, x[0], x[1], x[2], x[3], dgamma, dbeta);
         }),
-        case("norm_backward_input", &[NORM.len(), 5, 5, 5, NORM.len(), 5, 5], NORM.len(), |cx, x, y| norm_backward_input(cx, &NORM, x[0], x[1], x[2], x[3], x[4], x[5], x[6], y)),
+        case("norm_backward_input", &[NORM.len(), 5, 5, 5, NORM.len(), 5, 5], NORM.len(), |cx, x, y| norm_backward_input(cx, &NORM, x[0], x[1], x[2], x[3], x[5], x[6], Span::Separate(x[4], y))),
         case("copy_strided", &[17 * 19], 17 * 19, |cx, x, y| copy_strided(cx, &[19, 17], x[0], 0, &[1, 19], y)),
         case("add_strided", &[17 * 19], 17 * 19, |cx, x, y| add_strided(cx, &[19, 17], x[0], y, 0, &[1, 19])),
         case("gather_rows", &[4 * N], 3 * N, |cx, x, y| gather_rows(cx, x[0], N, &[3, 9, 0], y)),

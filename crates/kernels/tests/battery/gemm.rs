@@ -117,6 +117,24 @@ fn shapes_that_are_cut_into_blocks() {
 }
 
 #[test]
+fn dot_products_with_lines() {
+    let mut random = Random::new(5);
+    for (n, k) in [(32, 8), (33, 7), (71, 29), (64, 100), (100, 3)] {
+        // Neighbours, lines of a wider matrix, lines that overlap, and one line for all.
+        for stride in [k, k + 3, 1, 0] {
+            let mut row = Case::<f32>::new(&mut random, 1, n, k);
+            row.gemm = Gemm { a_strides: [1, 2], b_strides: [1, stride], ..row.gemm };
+            (row.a, row.b) = (random.vec(2 * k - 1), random.vec((n - 1) * stride + k));
+            row.check();
+            let mut column = Case::<f32>::new(&mut random, n, 1, k);
+            column.gemm = Gemm { a_strides: [stride, 1], b_strides: [1, 1], ..column.gemm };
+            (column.a, column.b) = (random.vec((n - 1) * stride + k), random.vec(k));
+            column.check();
+        }
+    }
+}
+
+#[test]
 fn nothing_to_multiply() {
     let mut random = Random::new(3);
     for (m, n, k) in [(0, 5, 3), (5, 0, 3), (0, 0, 0), (3, 5, 0)] {

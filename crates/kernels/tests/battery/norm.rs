@@ -2,7 +2,9 @@
 
 use crate::support::{Random, assert_same_bits, assert_within, same_bits};
 use bantam_core::Context;
-use bantam_kernels::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
+use bantam_kernels::{
+    NormShape, Span, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics,
+};
 
 fn shapes() -> impl Iterator<Item = NormShape> {
     let shapes =
@@ -103,7 +105,20 @@ fn the_gradient_is_that_of_the_definition() {
             let (dx, rest) = out.split_at_mut(x.len());
             let (dgamma, dbeta) = rest.split_at_mut(channels);
             norm_backward_affine(cx, &shape, &x, &mean, &rstd, &dy, dgamma, dbeta);
-            norm_backward_input(cx, &shape, &x, &mean, &rstd, &gamma, &dy, dgamma, dbeta, dx);
+            norm_backward_input(cx, &shape, &x, &mean, &rstd, &gamma, dgamma, dbeta, Span::Separate(&dy, dx));
+            let mut over = dy.clone();
+            norm_backward_input(
+                cx,
+                &shape,
+                &x,
+                &mean,
+                &rstd,
+                &gamma,
+                dgamma,
+                dbeta,
+                Span::InPlace(&mut over),
+            );
+            assert_eq!(over, dx, "{shape:?} in place");
             out
         });
         // Central differences: truncation ~ h² f''' and rounding ~ ε/h. With h = 1e-5 of the deviation's scale both are
