@@ -96,6 +96,49 @@ def resnet8():
     return classes(net, numbers(32, 3, 32, 32), torch.optim.SGD(net.parameters(), 0.01, momentum=0.9))
 
 
+class Lstm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(28, 128)
+        self.logits = nn.Linear(128, 10)
+
+    def forward(self, x):
+        return self.logits(self.lstm(x)[0][-1])
+
+
+def lstm():
+    net, inputs, labels = Lstm(), numbers(28, 64, 28), torch.arange(64) % 10
+    return trainer(net, inputs, labels, nn.CrossEntropyLoss(), torch.optim.Adam(net.parameters()))
+
+
+class Transformer(nn.Module):
+    """One block that normalises before each part, between the embedding of 65 characters and their logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(65, 64)
+        self.places = nn.Parameter(0.02 * torch.randn(32, 64))
+        self.norms = nn.ModuleList([nn.LayerNorm(64) for _ in range(3)])
+        self.queries_keys_values = nn.Linear(64, 3 * 64)
+        self.attended = nn.Linear(64, 64)
+        self.wide_and_narrow = nn.Sequential(nn.Linear(64, 256), nn.GELU(), nn.Linear(256, 64))
+        self.logits = nn.Linear(64, 65)
+
+    def forward(self, tokens):
+        x = self.embedding(tokens) + self.places
+        parts = self.queries_keys_values(self.norms[0](x)).chunk(3, dim=-1)
+        queries, keys, values = (part.reshape(16, 32, 4, 16).transpose(1, 2) for part in parts)
+        mixed = nn.functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        x = x + self.attended(mixed.transpose(1, 2).reshape(16, 32, 64))
+        x = x + self.wide_and_narrow(self.norms[1](x))
+        return self.logits(self.norms[2](x)).reshape(-1, 65)
+
+
+def transformer():
+    net, tokens, labels = Transformer(), (torch.arange(512) % 10).reshape(16, 32), torch.arange(512) % 10
+    return trainer(net, tokens, labels, nn.CrossEntropyLoss(), torch.optim.Adam(net.parameters()))
+
+
 def product(m, n, k):
     a, b = numbers(m, k), numbers(k, n)
     out = torch.empty(m, n)

@@ -9,5 +9,6 @@ pub mod measure;
 pub mod operations;
 pub mod products;
 pub mod record;
+mod sequences;
 pub mod steps;
 pub mod tasks;

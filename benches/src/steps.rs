@@ -1,6 +1,7 @@
 //! Whole training steps as a user writes them: forward, backward and update through layers, plan and optimizer.
 
 use crate::measure::{Row, Work};
+use crate::sequences;
 use bantam_autodiff::{Mode, Plan, Session};
 use bantam_core::{Context, Optimizer, Shape};
 use bantam_nn::{
@@ -22,6 +23,13 @@ pub fn steps(cx: Context<'static>) -> Vec<Row> {
         row("MLP 784-512-10, batch 128, Adam", 2.65e-3, cx, mlp(128, &mnist, Adam::default())),
         row("CNN 1×28×28, 32 and 64 channels, batch 64, Adam", 24.5e-3, cx, convolutional()),
         row("ResNet-8 3×32×32, batch 32, SGD momentum", 34e-3, cx, residual()),
+        row("LSTM 28×28 → 128 → 10, batch 64, Adam", 11.5e-3, cx, made(sequences::lstm(Adam::default()))),
+        row(
+            "Transformer block, width 64, 4 heads, 16×32 of 65, Adam",
+            2.6e-3,
+            cx,
+            made(sequences::transformer(Adam::default())),
+        ),
     ]
 }
 
@@ -48,6 +56,10 @@ struct Net {
     optimizer: Box<dyn Optimizer<f32>>,
 }
 
+fn made((plan, params, optimizer): (Plan, Params, impl Optimizer<f32> + 'static)) -> Net {
+    Net { plan, params, optimizer: Box::new(optimizer) }
+}
+
 fn row(name: &str, budget: f64, cx: Context<'static>, net: Net) -> Row {
     let Net { plan, params, optimizer } = net;
     let mut session = Session::new(plan).context(cx);
@@ -55,8 +67,17 @@ fn row(name: &str, budget: f64, cx: Context<'static>, net: Net) -> Row {
     for (i, x) in session.input(0).iter_mut().enumerate() {
         *x = ((i * 37 % 101) as f32 - 50.0) / 50.0;
     }
-    for (i, label) in session.indices(1).iter_mut().enumerate() {
-        *label = i as u32 % 10;
+    // Nobody attends to what comes later.
+    let mask = session.input(2);
+    let side = mask.len().isqrt();
+    for (i, x) in mask.iter_mut().enumerate() {
+        *x = if i % side > i / side { -1e9 } else { 0.0 };
+    }
+    // An input that has no indices has none to fill.
+    for input in 0..2 {
+        for (i, label) in session.indices(input).iter_mut().enumerate() {
+            *label = i as u32 % 10;
+        }
     }
     Row::new(name, Work::Budget(budget), move || {
         // The numbers stay finite: a step that failed would be a fast one.

@@ -47,6 +47,8 @@ const STEPS: &[(&str, &str)] = &[
     ("mlp_mnist_adam", "MLP 784-512-10, batch 128, Adam"),
     ("cnn", "CNN"),
     ("resnet8", "ResNet-8"),
+    ("lstm", "LSTM"),
+    ("transformer", "Transformer"),
 ];
 
 /// Rows, columns and what is summed over: squares, tall, flat and thin ones, one row, one column.

@@ -266,7 +266,13 @@ pub fn add_strided<T: Element>(
     let walk = Walk { shape, strides, offset };
     let (len, stride) = walk.row();
     walk.for_each_row(0..dy.len() / len.max(1), |row, place| {
-        for (i, dy) in dy[row * len..][..len].iter().enumerate() {
+        let dy = &dy[row * len..][..len];
+        if stride == 1 {
+            let dx = &mut dx[place as usize..][..len];
+            dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += *dy);
+            return;
+        }
+        for (i, dy) in dy.iter().enumerate() {
             dx[(place + i as isize * stride) as usize] += *dy;
         }
     });

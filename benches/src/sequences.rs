@@ -1,0 +1,93 @@
+//! Nets over sequences, out of operations: an LSTM and a block of a transformer.
+
+use bantam_autodiff::{Graph, Mode, Plan, Var};
+use bantam_core::{Optimizer, Shape};
+use bantam_nn::{Initializer, Layer, Linear, Parameter, Params, Scope, loss::cross_entropy};
+
+/// A plan, its parameters and the optimizer that it was made for.
+type Made<O> = (Plan, Params, O);
+
+/// A long short-term memory (Hochreiter and Schmidhuber, 1997) of 128 units over the 28 rows of an image, then ten classes;
+/// batch 64.
+pub(crate) fn lstm<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
+    let [steps, batch, features, units] = [28, 64, 28, 128];
+    let mut params = Params::new();
+    // Input, forget and output gate and candidate, of what comes in and of what was said before.
+    let from_input = Linear::new(params.at("input"), features, 4 * units);
+    let from_hidden = Linear::with(params.at("hidden"), units, 4 * units, Initializer::LecunNormal, false);
+    let logits = Linear::new(params.at("logits"), units, 10);
+    let graph = params.graph(Mode::Train);
+    let x = graph.input("x", Shape::of([steps, batch, features]));
+    let labels = graph.indices("labels", Shape::of([batch]));
+    let zero = graph.full(Shape::of([batch, units]), 0.0);
+    let (mut hidden, mut cell) = (zero, zero);
+    for step in 0..steps {
+        let now = x.slice(0, step..step + 1).reshape([batch, features]);
+        let sums = from_input.forward(now) + from_hidden.forward(hidden);
+        let gate = |i: usize| sums.slice(1, i * units..(i + 1) * units);
+        cell = gate(1).sigmoid() * cell + gate(0).sigmoid() * gate(3).tanh();
+        hidden = gate(2).sigmoid() * cell.tanh();
+    }
+    let loss = cross_entropy(logits.forward(hidden), labels);
+    let plan = graph.planner().loss(loss).optimizer(&optimizer).build();
+    (plan.expect("the net is sound"), params, optimizer)
+}
+
+/// Normalises each row to mean 0 and variance 1, then scales and shifts its columns (Ba and others, 2016).
+struct RowNorm {
+    gain: Parameter,
+    shift: Parameter,
+}
+
+impl RowNorm {
+    fn new(mut at: Scope<'_>, width: usize) -> RowNorm {
+        RowNorm {
+            gain: at.parameter("gain", [width], Initializer::Constant(1.0)),
+            shift: at.parameter("shift", [width], Initializer::Zeros),
+        }
+    }
+
+    /// Of `[rows, width]`, which is one sample of so many channels for the normalisation of channels.
+    fn forward<'g>(&self, graph: &'g Graph, x: Var<'g>) -> Var<'g> {
+        let shape @ [rows, width] = [x.dim(0), x.dim(1)];
+        let (one, zero) = (graph.full(Shape::of([rows]), 1.0), graph.full(Shape::of([rows]), 0.0));
+        let (normal, _) = x.reshape([1, rows, width]).batch_norm(one, zero, 1e-5);
+        normal.reshape(shape) * self.gain.var(graph) + self.shift.var(graph)
+    }
+}
+
+/// A block of a transformer (Vaswani and others, 2017) that normalises before each part, with causal attention, between an
+/// embedding of 65 characters and their logits; width 64, four heads, 256 hidden units, 16 sequences of 32. Its third input is the mask of attention.
+pub(crate) fn transformer<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
+    let [batch, length, width, heads, characters] = [16, 32, 64, 4, 65];
+    let (rows, head) = (batch * length, width / heads);
+    let mut params = Params::new();
+    let normal = Initializer::Normal { mean: 0.0, std: 0.02 };
+    let embedding = params.root().parameter("embedding", [characters, width], normal);
+    let places = params.root().parameter("places", [length, width], normal);
+    let norms = ["norm1", "norm2", "norm3"].map(|name| RowNorm::new(params.at(name), width));
+    let mut linear = |name: &str, from, to| Linear::new(params.at(name), from, to);
+    let [queries, keys, values] = ["queries", "keys", "values"].map(|name| linear(name, width, width));
+    let attended = linear("attended", width, width);
+    let [wide, narrow] = [linear("wide", width, 4 * width), linear("narrow", 4 * width, width)];
+    let logits = linear("logits", width, characters);
+
+    let graph = params.graph(Mode::Train);
+    let tokens = graph.indices("tokens", Shape::of([batch, length]));
+    let next = graph.indices("next", Shape::of([rows]));
+    let mask = graph.input("mask", Shape::of([length, length]));
+    let x = embedding.var(&graph).gather_rows(tokens) + places.var(&graph);
+    let x = x.reshape([rows, width]);
+    let normed = norms[0].forward(&graph, x);
+    let split = |linear: &Linear| {
+        let all: Var<'_> = linear.forward(normed);
+        all.reshape([batch, length, heads, head]).permute(&[0, 2, 1, 3])
+    };
+    let scores = split(&queries).matmul_nt(split(&keys)) * (head as f32).sqrt().recip() + mask;
+    let mixed = scores.softmax().matmul(split(&values));
+    let x = x + attended.forward(mixed.permute(&[0, 2, 1, 3]).reshape([rows, width]));
+    let x = x + narrow.forward(wide.forward(norms[1].forward(&graph, x)).gelu());
+    let loss = cross_entropy(logits.forward(norms[2].forward(&graph, x)), next);
+    let plan = graph.planner().loss(loss).optimizer(&optimizer).build();
+    (plan.expect("the net is sound"), params, optimizer)
+}
