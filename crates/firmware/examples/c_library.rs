@@ -4,7 +4,7 @@
 
 use bantam::autodiff::{BindError, StaticSession};
 use bantam::optim::Adam;
-use bantam_firmware::{plans::PATTERNS_MLP, training::context};
+use bantam_firmware::{plans::PATTERNS_MLP, tasks::FEATURES, training::context};
 use core::mem::MaybeUninit;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 
@@ -14,6 +14,9 @@ pub struct Session(MaybeUninit<StaticSession<'static>>);
 
 /// What the header makes room for.
 const _: () = assert!(size_of::<Session>() <= 128 && align_of::<Session>() <= 8);
+
+/// The numbers in a batch of features.
+const BATCH: usize = 4 * FEATURES;
 
 const OK: i32 = 0;
 const TOO_SMALL: i32 = -1;
@@ -95,9 +98,6 @@ pub unsafe extern "C" fn bantam_labels(session: *mut Session, len: *mut usize) -
 pub unsafe extern "C" fn bantam_step(session: *mut Session, rate: f32, loss: *mut f32) -> i32 {
     // SAFETY: the caller's.
     let session = unsafe { get(session) };
-    if session.swap(PATTERNS_MLP.train).is_err() {
-        return TOO_SMALL;
-    }
     match session.step(&Adam::new(rate)) {
         Ok(made) => {
             // SAFETY: the caller's.
@@ -116,16 +116,24 @@ pub unsafe extern "C" fn bantam_step(session: *mut Session, rate: f32, loss: *mu
 pub unsafe extern "C" fn bantam_predict(session: *mut Session, len: *mut usize) -> *const f32 {
     // SAFETY: the caller's.
     let session = unsafe { get(session) };
+    // Features lie where the plan that trains has them, and that plan is the session's between calls.
+    let mut features = [0.0; BATCH];
+    features.copy_from_slice(session.input(0));
     if session.swap(PATTERNS_MLP.evaluate).is_err() {
         return core::ptr::null();
     }
+    session.input(0).copy_from_slice(&features);
     session.run();
     let scores = session.output(0);
     if !len.is_null() {
         // SAFETY: the caller's.
         unsafe { len.write(scores.len()) };
     }
-    scores.as_ptr()
+    let scores = scores.as_ptr();
+    if session.swap(PATTERNS_MLP.train).is_err() {
+        return core::ptr::null();
+    }
+    scores
 }
 
 /// The bytes that `bantam_save` writes and `bantam_load` reads.

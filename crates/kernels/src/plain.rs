@@ -121,22 +121,29 @@ pub(crate) fn linear_backward<T: Element>(weight: &[T], dy: &[T], dx: &mut [T]) 
 }
 
 /// See [`crate::linear_update`], which has checked the lengths; there is a number in `on` for each row.
+#[inline(never)]
 pub(crate) fn linear_update<T: Element>(step: &[T], on: &[T], x: &[T], weight: &mut [T], bias: &mut [T]) {
+    let (on, bias) = (on.as_ptr(), bias.as_mut_ptr());
     let rows = Rows { start: weight.as_mut_ptr(), stride: x.len() };
     // SAFETY: the weight has a row as long as `x` for each element of `step`, `on` and `bias`, and is borrowed uniquely.
-    let done = unsafe { blocks::update(step, on.as_ptr(), x, rows, bias.as_mut_ptr()) };
-    if done > 0 && done == x.len() {
+    let (columns, biases) = unsafe { blocks::update(step, on, x, rows, bias) };
+    if columns == x.len() && biases == step.len() {
         return;
     }
-    for (i, (step, bias)) in step.iter().zip(bias).enumerate() {
-        if on[i] == T::zero() {
-            continue;
-        }
-        if done == 0 {
-            *bias += *step;
-        }
-        for (weight, x) in weight[i * x.len()..][done..x.len()].iter_mut().zip(&x[done..]) {
-            *weight += *step * *x;
+    let first = if columns == x.len() { biases } else { 0 };
+    for i in first..step.len() {
+        // SAFETY: as above.
+        unsafe {
+            if *on.add(i) == T::zero() {
+                continue;
+            }
+            let factor = *step.as_ptr().add(i);
+            if i >= biases {
+                *bias.add(i) += factor;
+            }
+            for j in columns..x.len() {
+                *rows.at(i, j) += factor * *x.as_ptr().add(j);
+            }
         }
     }
 }
@@ -223,6 +230,7 @@ fn activate<T: Element>(activation: Activation, c: &mut [T]) {
 /// # Safety
 /// `a` points to `len` elements, `b` has `rows` rows of as many, `start` and `c` point to `rows` elements. Those of `c` nobody else
 /// uses; `start` may be `c`.
+#[inline(never)]
 unsafe fn dots<T: Element>(
     a: *const T,
     len: usize,
@@ -256,6 +264,7 @@ unsafe fn dots<T: Element>(
 /// # Safety
 /// `a` points to `rows` elements at a distance of `stride`, `b` has `rows` rows of `len` elements, `start` and `c` point to `len`
 /// elements. Those of `c` nobody else uses; `start` may be `c`, or null for zeros.
+#[inline(never)]
 unsafe fn combine<T: Element>(
     a: *const T,
     stride: usize,
@@ -284,6 +293,7 @@ unsafe fn combine<T: Element>(
 /// # Safety
 /// `a` points to `rows` elements at a distance of `stride`, `b` to `len` elements, `c` has `rows` rows of as many that
 /// nobody else uses.
+#[inline(never)]
 unsafe fn spread<T: Element>(a: *const T, stride: usize, b: *const T, len: usize, c: Rows<T>, rows: usize) {
     // SAFETY: the blocks are those of `b` and `c`.
     let done = unsafe { blocks::spread(a, stride, b, len, c, rows) };
@@ -304,7 +314,8 @@ unsafe fn spread<T: Element>(a: *const T, stride: usize, b: *const T, len: usize
 /// The loops over whole blocks of 16 columns, for the FPU of a Cortex-M. Each returns how many columns are done.
 ///
 /// VMLA multiplies and adds in one instruction that rounds twice, as portable numerics ask, and VLDM loads eight registers
-/// with one; compilers choose neither for loops of this kind.
+/// with one; compilers choose neither for loops of this kind. Nor do they see how long an assembly is: each is inlined into its
+/// caller, which never is.
 #[cfg(all(target_arch = "arm", target_abi = "eabihf"))]
 mod blocks {
     use super::Rows;
@@ -321,7 +332,7 @@ mod blocks {
 
     /// # Safety
     /// As for `super::dots`.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) unsafe fn dots<T: Element>(
         a: *const T,
         len: usize,
@@ -331,15 +342,17 @@ mod blocks {
         c: *mut T,
         relu: bool,
     ) -> usize {
-        let columns = columns::<T>(len, rows);
-        for p in (0..columns).step_by(COLUMNS) {
-            let relu = relu && p + COLUMNS == len;
+        let stride = b.stride;
+        let (mut left, mut a, mut b) = (len, a, b.start.cast_const());
+        // For `f64` no block is done.
+        while size_of::<T>() == BYTES && left >= COLUMNS {
+            left -= COLUMNS;
             // SAFETY: reads 16 elements of `a` and of each row of `b`, reads `rows` elements of `start` and writes as many of `c`,
             // all `f32`.
             unsafe {
                 asm!(
                     "vldmia {a}, {{s0-s15}}",
-                    "vmov s28, {zero}",
+                    "vmov s28, r3",
                     // Four rows at a time, and the rest one by one.
                     "subs {rows}, #4",
                     "blo 4f",
@@ -372,7 +385,7 @@ mod blocks {
                     "vmla.f32 s27, s8, s16; vmla.f32 s27, s9, s17; vmla.f32 s27, s10, s18; vmla.f32 s27, s11, s19",
                     "vmla.f32 s27, s12, s20; vmla.f32 s27, s13, s21; vmla.f32 s27, s14, s22; vmla.f32 s27, s15, s23",
                     "add {b}, {skip}",
-                    "cbz r3, 3f",
+                    "cbnz r3, 3f",
                     "vcmp.f32 s24, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s24, s28; 8:",
                     "vcmp.f32 s25, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s25, s28; 8:",
                     "vcmp.f32 s26, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s26, s28; 8:",
@@ -390,20 +403,20 @@ mod blocks {
                     "vmla.f32 s24, s8, s16; vmla.f32 s24, s9, s17; vmla.f32 s24, s10, s18; vmla.f32 s24, s11, s19",
                     "vmla.f32 s24, s12, s20; vmla.f32 s24, s13, s21; vmla.f32 s24, s14, s22; vmla.f32 s24, s15, s23",
                     "add {b}, {skip}",
-                    "cbz r3, 6f",
+                    "cbnz r3, 6f",
                     "vcmp.f32 s24, #0; vmrs apsr_nzcv, fpscr; bpl 8f; vmov.f32 s24, s28; 8:",
                     "6: vstmia {c}!, {{s24}}",
                     "subs {rows}, #1",
                     "bne 5b",
                     "7:",
-                    a = in(reg) a.add(p),
-                    b = inout(reg) b.at(0, p) => _,
+                    a = in(reg) a,
+                    b = inout(reg) b => _,
                     start = inout(reg) start => _,
                     c = inout(reg) c => _,
-                    skip = in(reg) (b.stride - COLUMNS / 2) * BYTES,
+                    skip = in(reg) (stride - COLUMNS / 2) * BYTES,
                     rows = inout(reg) rows => _,
-                    in("r3") u32::from(relu),
-                    zero = in(reg) 0,
+                    // 0, what negative numbers become, or 1: none do.
+                    in("r3") if left == 0 { u32::from(!relu) } else { 1 },
                     out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
                     out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
                     out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
@@ -412,14 +425,14 @@ mod blocks {
                     options(nostack),
                 );
             }
-            start = c;
+            (a, b, start) = (a.wrapping_add(COLUMNS), b.wrapping_add(COLUMNS), c);
         }
-        columns
+        len - left
     }
 
     /// # Safety
     /// As for `super::combine`.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) unsafe fn combine<T: Element>(
         a: *const T,
         stride: usize,
@@ -469,7 +482,7 @@ mod blocks {
 
     /// # Safety
     /// As for `super::spread`.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) unsafe fn spread<T: Element>(
         a: *const T,
         stride: usize,
@@ -514,72 +527,119 @@ mod blocks {
         columns
     }
 
-    /// weight[i, j] += step[i] · x[j] and bias[i] += step[i], but where on[i] is 0.
+    /// weight[i, j] += step[i] · x[j], but where on[i] is 0; and with the first block, bias[i] += step[i] of whole fours of rows.
+    /// Returns how many columns are done, and how many biases.
     ///
     /// # Safety
     /// `on` and `bias` point to as many elements as `step` has, and `weight` has as many rows, as long as `x`; nobody else uses
     /// `bias` and `weight`.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) unsafe fn update<T: Element>(
         step: &[T],
         on: *const T,
         x: &[T],
         weight: Rows<T>,
         bias: *mut T,
-    ) -> usize {
-        let columns = columns::<T>(x.len(), step.len());
-        for j in (0..columns).step_by(COLUMNS) {
-            // SAFETY: reads all of `step` and `on` and 16 elements of `x`, reads and writes 16 of each row of `weight` and all of
-            // `bias`, all `f32`.
+    ) -> (usize, usize) {
+        let (mut left, mut x_block, mut weight_block) = (x.len(), x.as_ptr(), weight.at(0, COLUMNS / 2));
+        let (mut biases, mut writes) = (0, 1);
+        // For `f64` no block is done.
+        while size_of::<T>() == BYTES && left >= COLUMNS {
+            left -= COLUMNS;
+            // SAFETY: reads all of `step` and `on` and 16 elements of `x`, reads and writes 16 of each row of `weight` and whole fours
+            // of `bias`, all `f32`.
             unsafe {
                 asm!(
-                    "vldmia {x}, {{s0-s15}}",
-                    "2: ldr {bits}, [{on}], #4",
-                    "vldmia {step}!, {{s24}}",
-                    // All bits but the sign.
-                    "lsls {bits}, {bits}, #1",
-                    "beq 4f",
-                    "vldmia {weight}, {{s16-s23}}",
-                    "vmla.f32 s16, s24, s0; vmla.f32 s17, s24, s1; vmla.f32 s18, s24, s2; vmla.f32 s19, s24, s3",
-                    "vmla.f32 s20, s24, s4; vmla.f32 s21, s24, s5; vmla.f32 s22, s24, s6; vmla.f32 s23, s24, s7",
-                    "vstmia {weight}!, {{s16-s23}}",
+                    "vldmia r0, {{s0-s15}}",
+                    // Four rows at a time.
+                    "subs {rows}, #4",
+                    "blt 6f",
+                    "2: ldmia {on}!, {{r0-r3}}",
+                    "vldmia {step}!, {{s24-s27}}",
+                    "vldmia {bias}, {{s28-s31}}",
+                    // All bits but the sign say whether a row is on. Its second half comes first: the pointer ends where it began.
+                    "lsls r0, r0, #1",
+                    "beq 3f",
+                    "vadd.f32 s28, s28, s24",
                     "vldmia {weight}, {{s16-s23}}",
                     "vmla.f32 s16, s24, s8; vmla.f32 s17, s24, s9; vmla.f32 s18, s24, s10; vmla.f32 s19, s24, s11",
                     "vmla.f32 s20, s24, s12; vmla.f32 s21, s24, s13; vmla.f32 s22, s24, s14; vmla.f32 s23, s24, s15",
                     "vstmia {weight}, {{s16-s23}}",
-                    "add {weight}, {skip}",
-                    "cbz r3, 3f",
-                    "vldr s16, [{bias}]",
-                    "vadd.f32 s16, s16, s24",
-                    "vstmia {bias}!, {{s16}}",
-                    "3: subs {rows}, #1",
-                    "bne 2b",
-                    "b 5f",
-                    "4: add {bias}, #4",
-                    "add {weight}, {row}",
+                    "vldmdb {weight}!, {{s16-s23}}",
+                    "vmla.f32 s16, s24, s0; vmla.f32 s17, s24, s1; vmla.f32 s18, s24, s2; vmla.f32 s19, s24, s3",
+                    "vmla.f32 s20, s24, s4; vmla.f32 s21, s24, s5; vmla.f32 s22, s24, s6; vmla.f32 s23, s24, s7",
+                    "vstmia {weight}!, {{s16-s23}}",
+                    "3: add {weight}, {row}",
+                    "lsls r1, r1, #1",
+                    "beq 3f",
+                    "vadd.f32 s29, s29, s25",
+                    "vldmia {weight}, {{s16-s23}}",
+                    "vmla.f32 s16, s25, s8; vmla.f32 s17, s25, s9; vmla.f32 s18, s25, s10; vmla.f32 s19, s25, s11",
+                    "vmla.f32 s20, s25, s12; vmla.f32 s21, s25, s13; vmla.f32 s22, s25, s14; vmla.f32 s23, s25, s15",
+                    "vstmia {weight}, {{s16-s23}}",
+                    "vldmdb {weight}!, {{s16-s23}}",
+                    "vmla.f32 s16, s25, s0; vmla.f32 s17, s25, s1; vmla.f32 s18, s25, s2; vmla.f32 s19, s25, s3",
+                    "vmla.f32 s20, s25, s4; vmla.f32 s21, s25, s5; vmla.f32 s22, s25, s6; vmla.f32 s23, s25, s7",
+                    "vstmia {weight}!, {{s16-s23}}",
+                    "3: add {weight}, {row}",
+                    "lsls r2, r2, #1",
+                    "beq 3f",
+                    "vadd.f32 s30, s30, s26",
+                    "vldmia {weight}, {{s16-s23}}",
+                    "vmla.f32 s16, s26, s8; vmla.f32 s17, s26, s9; vmla.f32 s18, s26, s10; vmla.f32 s19, s26, s11",
+                    "vmla.f32 s20, s26, s12; vmla.f32 s21, s26, s13; vmla.f32 s22, s26, s14; vmla.f32 s23, s26, s15",
+                    "vstmia {weight}, {{s16-s23}}",
+                    "vldmdb {weight}!, {{s16-s23}}",
+                    "vmla.f32 s16, s26, s0; vmla.f32 s17, s26, s1; vmla.f32 s18, s26, s2; vmla.f32 s19, s26, s3",
+                    "vmla.f32 s20, s26, s4; vmla.f32 s21, s26, s5; vmla.f32 s22, s26, s6; vmla.f32 s23, s26, s7",
+                    "vstmia {weight}!, {{s16-s23}}",
+                    "3: add {weight}, {row}",
+                    "4: lsls r3, r3, #1",
+                    "beq 3f",
+                    "vadd.f32 s31, s31, s27",
+                    "vldmia {weight}, {{s16-s23}}",
+                    "vmla.f32 s16, s27, s8; vmla.f32 s17, s27, s9; vmla.f32 s18, s27, s10; vmla.f32 s19, s27, s11",
+                    "vmla.f32 s20, s27, s12; vmla.f32 s21, s27, s13; vmla.f32 s22, s27, s14; vmla.f32 s23, s27, s15",
+                    "vstmia {weight}, {{s16-s23}}",
+                    "vldmdb {weight}!, {{s16-s23}}",
+                    "vmla.f32 s16, s27, s0; vmla.f32 s17, s27, s1; vmla.f32 s18, s27, s2; vmla.f32 s19, s27, s3",
+                    "vmla.f32 s20, s27, s4; vmla.f32 s21, s27, s5; vmla.f32 s22, s27, s6; vmla.f32 s23, s27, s7",
+                    "vstmia {weight}!, {{s16-s23}}",
+                    "3: add {weight}, {row}",
+                    "cbz r4, 5f",
+                    "vstmia {bias}!, {{s28-s31}}",
+                    "5: subs {rows}, #4",
+                    "bge 2b",
+                    // The rest one by one, each as a fourth row, but for its bias.
+                    "6: adds {rows}, #4",
+                    "beq 7f",
                     "subs {rows}, #1",
-                    "bne 2b",
-                    "5:",
-                    x = in(reg) x.as_ptr().add(j),
+                    "movs r4, #0",
+                    "ldr r3, [{on}], #4",
+                    "vldmia {step}!, {{s27}}",
+                    "b 4b",
+                    "7:",
                     on = inout(reg) on => _,
                     step = inout(reg) step.as_ptr() => _,
-                    weight = inout(reg) weight.at(0, j) => _,
-                    skip = in(reg) (weight.stride - COLUMNS / 2) * BYTES,
+                    weight = inout(reg) weight_block => _,
                     row = in(reg) weight.stride * BYTES,
                     bias = inout(reg) bias => _,
-                    // Whether it is the first block.
-                    in("r3") u32::from(j == 0),
                     rows = inout(reg) step.len() => _,
-                    bits = out(reg) _,
+                    inout("r0") x_block => _, out("r1") _, out("r2") _, out("r3") _,
+                    // Whether biases are written.
+                    inout("r4") writes => _,
                     out("s0") _, out("s1") _, out("s2") _, out("s3") _, out("s4") _, out("s5") _, out("s6") _,
                     out("s7") _, out("s8") _, out("s9") _, out("s10") _, out("s11") _, out("s12") _, out("s13") _,
                     out("s14") _, out("s15") _, out("s16") _, out("s17") _, out("s18") _, out("s19") _,
-                    out("s20") _, out("s21") _, out("s22") _, out("s23") _, out("s24") _,
+                    out("s20") _, out("s21") _, out("s22") _, out("s23") _, out("s24") _, out("s25") _,
+                    out("s26") _, out("s27") _, out("s28") _, out("s29") _, out("s30") _, out("s31") _,
                     options(nostack),
                 );
             }
+            (x_block, weight_block) = (x_block.wrapping_add(COLUMNS), weight_block.wrapping_add(COLUMNS));
+            (biases, writes) = (step.len() - step.len() % 4, 0);
         }
-        columns
+        (x.len() - left, biases)
     }
 
     /// As `super::add_products`; says whether it is done.
@@ -804,8 +864,8 @@ mod blocks {
 
     /// # Safety
     /// Nothing is asked for.
-    pub(super) unsafe fn update<T>(_: &[T], _: *const T, _: &[T], _: Rows<T>, _: *mut T) -> usize {
-        0
+    pub(super) unsafe fn update<T>(_: &[T], _: *const T, _: &[T], _: Rows<T>, _: *mut T) -> (usize, usize) {
+        (0, 0)
     }
 
     /// # Safety

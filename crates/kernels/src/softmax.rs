@@ -192,14 +192,17 @@ fn one_row<T: Element, S: Simd>(
     needs_logarithm: bool,
 ) -> (T, T) {
     let exp = |x| T::exp_lanes(single, T::Vector::splat(single, x)).first();
-    let max = x.unwrap_or(y).iter().fold(T::neg_infinity(), |max, x| Join::<T>::join_one(Max, max, *x));
+    // A NaN need not be the greatest: its own exponential makes the row NaN.
+    let max = x.unwrap_or(y).iter().fold(T::neg_infinity(), |max, x| if *x > max { *x } else { max });
     let keeps = !matches!(goal, Goal::Logarithm);
     let mut lanes = [T::zero(); LANES];
     for i in 0..x.map_or(y.len(), <[T]>::len) {
-        let e = exp(x.map_or_else(|| y[i], |x| x[i]) - max);
-        lanes[i % LANES] += e;
+        let new = exp(x.map_or_else(|| y[i], |x| x[i]) - max);
+        // They go round, so that they can stay in registers: a tree has the same pairs wherever it begins.
+        let [a, b, c, d, e, f, g, h] = lanes;
+        lanes = [b, c, d, e, f, g, h, a + new];
         if let (true, Some(y)) = (keeps, y.get_mut(i)) {
-            *y = e;
+            *y = new;
         }
     }
     // What is kept is added like any other row.
