@@ -126,6 +126,28 @@ impl ConvShape {
         piece * self.batch / pieces..(piece + 1) * self.batch / pieces
     }
 
+    /// Calls `compute` for each piece of the batch, as a task, with its images, what is theirs of `y`, and `len` elements of scratch
+    /// of its own. There is a batch.
+    fn for_each_piece<T: Element>(
+        &self,
+        cx: &Context<'_>,
+        y: &mut [T],
+        scratch: &mut [T],
+        len: usize,
+        compute: impl Fn(Range<usize>, &mut [T], &mut [T]) + Sync,
+    ) {
+        let (image, pieces) = (y.len() / self.batch, self.tasks(cx));
+        let (y, scratch) = (Parts::new(y), Parts::new(scratch));
+        for_each_task(cx, pieces, |piece| {
+            let images = self.images(piece, pieces);
+            // SAFETY: pieces have different images and each its own scratch.
+            let (y, scratch) = unsafe {
+                (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len))
+            };
+            compute(images, y, scratch);
+        });
+    }
+
     fn is_depthwise(&self) -> bool {
         self.in_group() == 1 && self.out_group() == 1 && self.taps() <= MOST_TAPS
     }
@@ -858,13 +880,7 @@ fn direct<T: Element>(
     }
     let (image, len) = (y.len() / shape.batch, window.scratch());
     let x_image = x.len() / shape.batch;
-    let (y, scratch) = (Parts::new(y), Parts::new(scratch));
-    let tasks = shape.tasks(cx);
-    for_each_task(cx, tasks, |piece| {
-        let images = shape.images(piece, tasks);
-        // SAFETY: pieces have different images and each its own scratch.
-        let (y, scratch) =
-            unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
+    shape.for_each_piece(cx, y, scratch, len, |images, y, scratch| {
         let x = &x[images.start * x_image..images.end * x_image];
         T::run(cx, Direct { cx, shape, window, gradient, x, packed, finish, y, image, size, scratch });
     });
@@ -1000,14 +1016,7 @@ fn correlate<T: Element>(
     let image = y.len() / shape.batch;
     let depthwise = shape.is_depthwise();
     let len = if depthwise { window.scratch() } else { task_scratch(window, window.taps()) };
-    let (parts, scratch) = (Parts::new(y), Parts::new(scratch));
-    let tasks = shape.tasks(cx);
-    for_each_task(cx, tasks, |piece| {
-        let images = shape.images(piece, tasks);
-        // SAFETY: pieces have different images and each its own scratch.
-        let (y, scratch) = unsafe {
-            (parts.range(images.start * image, images.len() * image), scratch.range(piece * len, len))
-        };
+    shape.for_each_piece(cx, y, scratch, len, |images, y, scratch| {
         let x_image = window.channels * shape.groups * window.source[0] * window.source[1];
         let x = &x[images.start * x_image..images.end * x_image];
         if depthwise {

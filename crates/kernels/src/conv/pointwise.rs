@@ -5,7 +5,6 @@
 
 use super::ConvShape;
 use crate::gemm::{Activation, Bias, Gemm, gemm};
-use crate::parallel::{Parts, for_each_task};
 use crate::simd::Element;
 use bantam_core::{Context, Inline};
 use core::ops::Range;
@@ -56,16 +55,10 @@ fn products<T: Element>(
         return;
     }
     let Gemm { m, n, k, .. } = *product;
-    let pieces = shape.tasks(cx);
     // The threads are busy with images, if there are several pieces.
-    let inner = if pieces > 1 { Context { executor: &Inline, ..*cx } } else { *cx };
+    let inner = if shape.tasks(cx) > 1 { Context { executor: &Inline, ..*cx } } else { *cx };
     let len = crate::gemm::gemm_scratch(product);
-    let (image, y, scratch) = (y.len() / shape.batch, Parts::new(y), Parts::new(scratch));
-    for_each_task(cx, pieces, |piece| {
-        let images = shape.images(piece, pieces);
-        // SAFETY: pieces have different images and each its own scratch.
-        let (y, scratch) =
-            unsafe { (y.range(images.start * image, images.len() * image), scratch.range(piece * len, len)) };
+    shape.for_each_piece(cx, y, scratch, len, |images, y, scratch| {
         for (i, y) in (images.start * shape.groups..).zip(y.chunks_exact_mut(m * n)) {
             let group = i % shape.groups;
             let weight = &weight[group * m * k..][..m * k];
