@@ -77,9 +77,11 @@ impl Mlp {
     /// Of these widths: inputs, hidden values, classes.
     pub fn new(p: &mut Params, widths: [usize; 3]) -> Mlp {
         let [inputs, hidden, classes] = widths;
+        // Uniform: where the first weights are drawn on a board, normal ones would take their tables along.
+        let linear = |p: Scope<'_>, from, to| Linear::with(p, from, to, Initializer::HE_UNIFORM, true);
         Mlp {
-            hidden: Linear::new(p.at("hidden"), inputs, hidden),
-            logits: Linear::new(p.at("logits"), hidden, classes),
+            hidden: linear(p.at("hidden"), inputs, hidden),
+            logits: linear(p.at("logits"), hidden, classes),
             dropout: 0.1,
         }
     }
@@ -102,8 +104,8 @@ impl Listener {
     /// For windows of one channel, and two classes.
     pub fn new(p: &mut Params) -> Listener {
         let convolution = |mut p: Scope<'_>, channels_in: usize| {
-            let weight = p.parameter("weight", [8, channels_in, 1, 9], Initializer::HeNormal);
-            (weight, p.parameter("bias", [8], Initializer::Zeros))
+            let weight = p.parameter("weight", [8, channels_in, 1, 9], Initializer::HE_NORMAL);
+            (weight, p.parameter("bias", [8], Initializer::ZEROS))
         };
         Listener {
             convolutions: [convolution(p.at("conv1"), 1), convolution(p.at("conv2"), 8)],
