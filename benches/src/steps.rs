@@ -136,7 +136,7 @@ fn residual() -> Net {
     let mut params = Params::new();
     // Before a normalisation a bias does nothing.
     let conv = |params: &mut Params, name: &str, channels: [usize; 2], kernel, stride| {
-        let weight = Initializer::HeNormal;
+        let weight = Initializer::HE_NORMAL;
         Conv2d::with(params.at(name), channels, kernel, 1, weight, false).same().stride(stride)
     };
     let mut net = Sequential::new()

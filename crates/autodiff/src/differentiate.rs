@@ -107,7 +107,9 @@ impl<T: Element> Graph<T> {
         // Backward sweep: every node passes on the sum of what has arrived.
         let mut gradients: Vec<Option<Var<'g, T>>> = vec![None; count];
         // What is computed again, as soon as something asks for it.
-        let mut again: Vec<Option<Var<'g, T>>> = vec![None; count];
+        let mut again = Vec::new();
+        let recompute = self.inner.borrow().recompute;
+        let mut as_seen = |var: Var<'g, T>| recompute.map_or(var, |find| find(self, var.id, &mut again));
         gradients[loss.id as usize] = Some(seed);
         for id in (0..count).rev() {
             let Some(dy) = gradients[id] else { continue };
@@ -115,28 +117,30 @@ impl<T: Element> Graph<T> {
                 continue;
             }
             let Some((op, inputs, path)) = self.op_at(id as u32) else { continue };
-            let seen: Vec<_> = inputs.iter().map(|input| self.compute_again(input.id, &mut again)).collect();
-            let node = NodeRef { inputs: &seen, output: self.compute_again(id as u32, &mut again) };
+            let seen: Vec<_> = inputs.iter().map(|input| as_seen(*input)).collect();
+            let node = NodeRef { inputs: &seen, output: as_seen(Var { graph: self, id: id as u32 }) };
             let before = core::mem::replace(&mut self.inner.borrow_mut().path, path);
             let flown = self.pass_on(id as u32, &*op, &inputs, &node, dy, &active, &mut gradients);
             self.inner.borrow_mut().path = before;
             flown?;
         }
         self.check()?;
-        wrt.iter()
-            .map(|var| {
-                gradients.get(var.id as usize).copied().flatten().ok_or_else(|| {
-                    let of = self.describe(var.id);
-                    self.error_at(loss.id, ErrorKind::NoPath { of })
-                })
-            })
-            .collect()
+        let mut found = Vec::with_capacity(wrt.len());
+        for var in wrt {
+            let Some(Some(gradient)) = gradients.get(var.id as usize) else {
+                let of = self.describe(var.id);
+                return Err(self.error_at(loss.id, ErrorKind::NoPath { of }));
+            };
+            found.push(*gradient);
+        }
+        Ok(found)
     }
 
     /// What the backward pass sees of node `id`: itself, or where it is marked the same op, recorded again over what it sees
     /// of the inputs. What turns out to be read by nobody is never planned.
-    fn compute_again<'g>(&'g self, id: u32, again: &mut [Option<Var<'g, T>>]) -> Var<'g, T> {
+    pub(crate) fn compute_again<'g>(&'g self, id: u32, again: &mut Vec<Option<Var<'g, T>>>) -> Var<'g, T> {
         let itself = Var { graph: self, id };
+        again.resize(again.len().max(id as usize + 1), None);
         if again[id as usize].is_some() || !self.inner.borrow().nodes[id as usize].recompute {
             return again[id as usize].unwrap_or(itself);
         }

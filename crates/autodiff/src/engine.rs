@@ -181,7 +181,10 @@ impl Engine<'_> {
                     unsafe { self.update(program, optimizer, parameter, gradient, norm) };
                 }
                 Action::Parts { parameter, .. } => {
-                    let Some(optimizer) = optimizer else { continue };
+                    // Of an optimizer that updates no parts, a compiler drops what makes them.
+                    let Some(optimizer) = optimizer.filter(|optimizer| optimizer.updates_parts()) else {
+                        continue;
+                    };
                     // SAFETY: 1., 2. and 3.
                     unsafe { self.update_by_parts(program, optimizer, at, parameter, loss_scale) };
                 }
@@ -352,7 +355,6 @@ impl Engine<'_> {
     ///
     /// # Safety
     /// 1., 2. and 3.
-    #[inline]
     pub unsafe fn compute<T: Element>(&self, program: &impl Program<T>, at: usize, loss_scale: f64) {
         let Action::Compute { inputs, output, scratch, accumulate } = program.action(at) else { return };
         let cx = StepContext { kernels: self.context, seed: self.seed, step: self.step, loss_scale };

@@ -29,6 +29,13 @@ pub struct ParameterSpec {
     pub buffer: bool,
 }
 
+impl ParameterSpec {
+    /// Whether it gets a gradient and is updated.
+    pub(crate) fn trains(&self) -> bool {
+        self.trainable && !self.buffer
+    }
+}
+
 /// Where a node comes from.
 #[derive(Clone, Debug)]
 pub(crate) enum Source<T: Element> {
@@ -70,7 +77,14 @@ pub(crate) struct Inner<T: Element> {
     pub assignments: Vec<(usize, u32)>,
     pub streams: u64,
     pub error: Option<Error>,
+    /// Finds what the backward pass sees of a node, once one is marked to be computed again: a board holds it if its program
+    /// asks for it.
+    pub recompute: Option<Recompute<T>>,
 }
+
+/// See [`Graph::compute_again`].
+pub(crate) type Recompute<T> =
+    for<'g, 'a> fn(&'g Graph<T>, u32, &'a mut Vec<Option<Var<'g, T>>>) -> Var<'g, T>;
 
 /// A record of what to compute. See the [crate documentation](crate).
 ///
@@ -109,6 +123,7 @@ impl<T: Element> Graph<T> {
                 assignments: Vec::new(),
                 streams: 0,
                 error: None,
+                recompute: None,
             }),
             mode,
         }
@@ -429,6 +444,7 @@ impl<'g, T: Element> Var<'g, T> {
         let result = f(self);
         let recorded = before..nodes();
         let mut inner = self.graph.inner.borrow_mut();
+        inner.recompute = Some(Graph::compute_again);
         for node in &mut inner.nodes[recorded.clone()] {
             node.recompute = true;
         }

@@ -5,7 +5,7 @@
 //! place of inputs that die; place what is left, the largest first, at the lowest free offset.
 //!
 //! Nothing here trusts itself: [`Plan::verify`] replays the plan over an empty arena and checks that every operand
-//! still holds the value that was meant.
+//! still holds the value that was meant. A host does so with every plan that it makes.
 
 #[cfg(target_has_atomic = "ptr")]
 use crate::engine::Together;
@@ -285,7 +285,7 @@ impl<'g, T: Element> Planner<'g, T> {
     pub fn optimizer(mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Self {
         let inner = self.graph.inner.borrow();
         let state_len = |(index, spec): (usize, &ParameterSpec)| {
-            if spec.trainable && !spec.buffer { optimizer.state_len_for(index, spec.shape) } else { 0 }
+            if spec.trains() { optimizer.state_len_for(index, spec.shape) } else { 0 }
         };
         self.state_lens = inner.parameters.iter().enumerate().map(state_len).collect();
         self.needs_global_norm = optimizer.needs_global_norm();
@@ -370,19 +370,24 @@ impl<'g, T: Element> Planner<'g, T> {
 
         let mut gradients = Vec::new();
         if let Some(loss) = self.loss {
-            let trainable: Vec<usize> = {
-                let inner = graph.inner.borrow();
-                let specs = inner.parameters.iter().enumerate();
-                specs.filter(|(_, spec)| spec.trainable && !spec.buffer).map(|(index, _)| index).collect()
-            };
-            let wrt: Vec<Var<'g, T>> = trainable.iter().map(|&index| graph.parameter(index)).collect();
-            let seed = graph.record(LossScale, &[]);
-            let found = graph.pull_back(loss, seed, &wrt)?;
-            gradients = trainable.into_iter().zip(found.iter().map(|var| var.id)).collect();
+            let (mut trained, mut wrt) = (Vec::new(), Vec::new());
+            for index in 0..self.state_lens.len() {
+                let trains = graph.inner.borrow().parameters[index].trains();
+                if trains {
+                    trained.push(index);
+                    wrt.push(graph.parameter(index));
+                }
+            }
+            let found = graph.pull_back(loss, graph.record(LossScale, &[]), &wrt)?;
+            for (index, gradient) in trained.into_iter().zip(found) {
+                gradients.push((index, gradient.id));
+            }
         }
         let inner = graph.inner.borrow();
         let plan = Lowering::new(&inner, &self, gradients)?.finish()?;
-        // The session's memory safety rests on this, and ops that are not ours had a say in the plan.
+        // The session's memory safety rests on this, and ops that are not ours had a say in the plan. The passes keep values apart
+        // whatever an op says; that they do is checked on hosts, and a board takes their word as it takes that of a plan in flash.
+        #[cfg(any(feature = "std", debug_assertions))]
         plan.verify().map_err(|error| unlocated(ErrorKind::Contradiction(error)))?;
         Ok(plan)
     }
@@ -399,7 +404,7 @@ impl<'g, T: Element> Planner<'g, T> {
             let same = (&there.spec.path, there.spec.shape, there.spec.buffer)
                 == (&spec.path, spec.shape, spec.buffer);
             // What is only evaluated has no say in what the optimizer keeps.
-            let trains = self.loss.is_some() && spec.trainable && !spec.buffer;
+            let trains = self.loss.is_some() && spec.trains();
             let state = there.state.value.len() == self.state_lens[index];
             same && (!trains || state && (there.accumulator.is_some() || self.accumulate.is_none()))
         };
@@ -456,6 +461,11 @@ enum Work<T: Element> {
 }
 
 impl<T: Element> Work<T> {
+    /// A new value, for the sake of `node`.
+    fn compute(op: Shared<dyn Op<T>>, inputs: Vec<u32>, output: u32, node: u32) -> Work<T> {
+        Work::Compute { op, inputs, output, onto: None, node, updates: None }
+    }
+
     /// The value that is computed.
     fn writes(&self) -> Option<u32> {
         match self {
@@ -542,12 +552,17 @@ impl<'a, T: Element> Lowering<'a, T> {
     fn select(&mut self) {
         let inner = self.inner;
         let mut needed = vec![false; inner.nodes.len()];
-        let assigned = inner.assignments.iter().map(|&(_, value)| value);
-        let Planner { outputs, loss, .. } = self.planner;
-        let kept: Vec<u32> =
-            outputs.iter().map(|(_, output)| output).chain(loss).map(|kept| kept.id).collect();
-        for id in kept.iter().copied().chain(self.gradients.iter().map(|&(_, id)| id)).chain(assigned) {
+        for &(_, id) in &self.gradients {
             needed[id as usize] = true;
+        }
+        for &(_, id) in &inner.assignments {
+            needed[id as usize] = true;
+        }
+        let Planner { outputs, loss, .. } = self.planner;
+        for kept in outputs.iter().map(|(_, output)| output).chain(loss) {
+            needed[kept.id as usize] = true;
+            let root = self.root(kept.id);
+            self.values[root as usize].pinned = true;
         }
         // Inputs come before their readers, so one sweep from the end reaches everything.
         for id in (0..inner.nodes.len()).rev() {
@@ -555,23 +570,12 @@ impl<'a, T: Element> Lowering<'a, T> {
                 inner.nodes[id].inputs.iter().for_each(|&input| needed[input as usize] = true);
             }
         }
-        for id in kept {
-            let root = self.root(id);
-            self.values[root as usize].pinned = true;
-        }
-        for (id, node) in inner.nodes.iter().enumerate().filter(|&(id, _)| needed[id]) {
+        for (id, node) in (0..).zip(&inner.nodes) {
             if let Source::Op(op) = &node.source
-                && self.root(id as u32) == id as u32
+                && needed[id as usize]
+                && self.root(id) == id
             {
-                let inputs = node.inputs.clone();
-                self.work.push(Work::Compute {
-                    op: op.clone(),
-                    inputs,
-                    output: id as u32,
-                    onto: None,
-                    node: id as u32,
-                    updates: None,
-                });
+                self.work.push(Work::compute(op.clone(), node.inputs.clone(), id, id));
             }
         }
         // Every assignment sees the old values: one that reads a parameter reads it before any is written.
@@ -593,8 +597,7 @@ impl<'a, T: Element> Lowering<'a, T> {
     /// Adds a copy of `value` at the end of the work, for the sake of `node`.
     fn copy(&mut self, value: u32, place: Place, node: u32) -> u32 {
         let output = self.add_value(self.values[value as usize].ty, place);
-        let op = T::share(Copied);
-        self.work.push(Work::Compute { op, inputs: vec![value], output, onto: None, node, updates: None });
+        self.work.push(Work::compute(T::share(Copied), vec![value], output, node));
         output
     }
 
@@ -720,11 +723,11 @@ impl<'a, T: Element> Lowering<'a, T> {
     }
 
     fn drop_dead(&mut self, dead: &[bool]) {
-        let mut at = 0;
-        self.work.retain(|_| {
-            at += 1;
-            !dead[at - 1]
-        });
+        for (work, dead) in core::mem::take(&mut self.work).into_iter().zip(dead) {
+            if !dead {
+                self.work.push(work);
+            }
+        }
     }
 
     /// The work after which the loss is known: before that, nothing that outlives the step may change.
@@ -736,8 +739,8 @@ impl<'a, T: Element> Lowering<'a, T> {
     /// Adds each gradient to its running sum, right where it is complete: later would keep alive what it is made from.
     fn accumulate_gradients(&mut self) {
         let after_loss = self.after_loss();
-        let mut sums: Vec<Vec<Work<T>>> = (0..=self.work.len()).map(|_| Vec::new()).collect();
-        for (parameter, gradient) in core::mem::take(&mut self.gradients) {
+        // From the last one on: of those that are complete at once, the first then comes first.
+        for (parameter, gradient) in core::mem::take(&mut self.gradients).into_iter().rev() {
             let ty = self.residents[parameter].value.value;
             let before = self.add_value(ty, Place::Accumulator(parameter));
             let after = self.add_value(ty, Place::Accumulator(parameter));
@@ -745,28 +748,12 @@ impl<'a, T: Element> Lowering<'a, T> {
             let complete =
                 self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
             let complete = complete.max(after_loss);
-            let op = T::share(Alike(functions::Add));
-            let inputs = vec![before, gradient];
-            sums[complete].push(Work::Compute {
-                op,
-                inputs,
-                output: after,
-                onto: None,
-                node: gradient,
-                updates: None,
-            });
+            let sum = T::share(Alike(functions::Add));
+            let sum = Work::compute(sum, vec![before, gradient], after, gradient);
+            insert(&mut self.work, sum, |before, _| before < complete);
             self.deferred.push(parameter);
         }
-        self.insert(sums);
-    }
-
-    /// Inserts `new[i]` before what is now work `i`.
-    fn insert(&mut self, new: Vec<Vec<Work<T>>>) {
-        let mut old = core::mem::take(&mut self.work).into_iter();
-        for group in new {
-            self.work.extend(group);
-            self.work.extend(old.next());
-        }
+        self.deferred.reverse();
     }
 
     /// Places the optimizer's updates: after the gradient is complete and after the last read of the parameter.
@@ -784,12 +771,13 @@ impl<'a, T: Element> Lowering<'a, T> {
             taken.push(root);
         }
 
-        let after_loss = self.after_loss();
-        let mut ready: Vec<Vec<Work<T>>> = (0..=self.work.len()).map(|_| Vec::new()).collect();
-        for &(parameter, gradient) in &self.gradients {
+        let (after_loss, end) = (self.after_loss(), self.work.len());
+        // From the last one on: of those that are ready at once, the first then comes first.
+        for entry in (0..self.gradients.len()).rev() {
+            let (parameter, gradient) = self.gradients[entry];
             let root = self.root(gradient);
             let at = match order {
-                UpdateOrder::AtEnd => self.work.len(),
+                UpdateOrder::AtEnd => end,
                 UpdateOrder::AsReady | UpdateOrder::InParts => {
                     let own = Place::Parameter(parameter);
                     let matters = |work: &Work<T>| {
@@ -803,9 +791,8 @@ impl<'a, T: Element> Lowering<'a, T> {
                     self.work.iter().rposition(matters).map_or(0, |at| at + 1).max(after_loss)
                 }
             };
-            ready[at].push(Work::Update { parameter, gradient });
+            insert(&mut self.work, Work::Update { parameter, gradient }, |before, _| before < at);
         }
-        self.insert(ready);
     }
 
     fn finish(mut self) -> Result<Plan<T>, Error> {
@@ -856,64 +843,86 @@ impl<'a, T: Element> Lowering<'a, T> {
         self.drop_dead(&dead);
     }
 
+    /// The value whose place the output of `work`, number `at`, takes: one that is accumulated onto, or an input that nothing
+    /// reads any more.
+    fn taken(&self, at: usize, work: &Work<T>, last_read: &[usize]) -> Option<u32> {
+        let Work::Compute { op, inputs, output, onto, updates: None, .. } = work else { return None };
+        if let Some(onto) = onto {
+            return Some(self.root(*onto));
+        }
+        let ty = self.values[*output as usize].ty;
+        for (operand, &input) in inputs.iter().enumerate().filter(|_| self.planner.share) {
+            let root = self.root(input);
+            let (dying, seen) = (&self.values[root as usize], self.values[input as usize].ty);
+            if dying.place == Place::Anywhere
+                && !dying.pinned
+                && last_read[root as usize] == at
+                && seen.kind == ty.kind
+                && seen.len() == ty.len()
+                && inputs.iter().filter(|&&other| self.root(other) == root).count() == 1
+                && op.in_place(operand)
+            {
+                return Some(root);
+            }
+        }
+        None
+    }
+
     /// Lifetimes, in-place operands, offsets.
     fn allocate(self) -> Result<Plan<T>, Error> {
         let (inner, planner) = (self.inner, self.planner);
         let real = size_of::<T>();
         let end = self.work.len();
         let alignment = planner.alignment;
-
         let last_read = self.last_reads();
 
         // Storages: what occupies one place for one stretch of time, by a chain of values that follow each other.
         let mut storages: Vec<Storage> = Vec::new();
-        let mut storage_of: Vec<Option<usize>> = vec![None; self.values.len()];
+        let mut storage_of = vec![NO_STORAGE; self.values.len()];
         for &id in &inner.inputs {
-            let bytes = self.values[id as usize].ty.bytes(real);
-            storage_of[id as usize] = Some(storages.len());
-            storages.push(Storage { bytes, from: 0, to: end, offset: 0 });
+            storage_of[id as usize] = storages.len();
+            storages.push(Storage {
+                bytes: self.values[id as usize].ty.bytes(real),
+                from: 0,
+                to: end,
+                offset: 0,
+            });
         }
-        let mut scratch_of: Vec<Option<(usize, usize)>> = vec![None; end];
+        // The scratch memory of each work: its storage and its elements.
+        let mut scratch_of = vec![(NO_STORAGE, 0); end];
+        let mut types = Vec::new();
         for (at, work) in self.work.iter().enumerate() {
-            let Work::Compute { op, inputs, output, onto, updates, .. } = work else { continue };
+            let Work::Compute { op, inputs, output, updates, .. } = work else { continue };
             let value = &self.values[*output as usize];
-            let types: Vec<ValueType> = inputs.iter().map(|&i| self.values[i as usize].ty).collect();
-            let elements = if updates.is_none() { op.scratch(&types) } else { 0 };
-            if elements > 0 {
-                if !ValueType::real(Shape::of([elements])).is_usable(real) {
-                    return Err(unlocated(ErrorKind::TooLarge));
+            if updates.is_none() {
+                types.clear();
+                for &input in inputs {
+                    types.push(self.values[input as usize].ty);
                 }
-                scratch_of[at] = Some((storages.len(), elements));
-                storages.push(Storage { bytes: elements * real, from: at, to: at, offset: 0 });
+                let elements = op.scratch(&types);
+                if elements > 0 {
+                    scratch_of[at] = (storages.len(), elements);
+                    // What is too large for an address is found when bytes are added up.
+                    storages.push(Storage {
+                        bytes: elements.saturating_mul(real),
+                        from: at,
+                        to: at,
+                        offset: 0,
+                    });
+                }
             }
             if value.place != Place::Anywhere {
                 continue;
             }
-            let bytes = if updates.is_none() { value.ty.bytes(real) } else { PART * real };
-            let to = last_read[*output as usize].max(at);
-            let taken_from = onto.map(|onto| self.root(onto)).or_else(|| {
-                if !planner.share || updates.is_some() {
-                    return None;
-                }
-                (0..inputs.len()).filter(|&i| op.in_place(i)).find_map(|i| {
-                    let root = self.root(inputs[i]);
-                    let dying = &self.values[root as usize];
-                    let free = dying.place == Place::Anywhere
-                        && !dying.pinned
-                        && last_read[root as usize] == at
-                        && types[i].bytes(real) == bytes
-                        && types[i].kind == value.ty.kind
-                        && inputs.iter().filter(|&&other| self.root(other) == root).count() == 1;
-                    free.then_some(root)
-                })
-            });
-            let taken_over = taken_from.and_then(|root| storage_of[root as usize]);
-            let storage = taken_over.unwrap_or_else(|| {
-                storages.push(Storage { bytes, from: at, to, offset: 0 });
-                storages.len() - 1
-            });
-            storages[storage].to = storages[storage].to.max(to);
-            storage_of[*output as usize] = Some(storage);
+            let mut storage =
+                self.taken(at, work, &last_read).map_or(NO_STORAGE, |root| storage_of[root as usize]);
+            if storage == NO_STORAGE {
+                storage = storages.len();
+                let bytes = if updates.is_none() { value.ty.bytes(real) } else { PART * real };
+                storages.push(Storage { bytes, from: at, to: at, offset: 0 });
+            }
+            storages[storage].to = storages[storage].to.max(last_read[*output as usize]);
+            storage_of[*output as usize] = storage;
         }
 
         let resident_bytes =
@@ -927,46 +936,57 @@ impl<'a, T: Element> Lowering<'a, T> {
             .ok_or_else(|| unlocated(ErrorKind::TooLarge))?;
         let peak = place_storages(&mut storages, resident_bytes, alignment, planner.share);
 
-        let slot = |value: u32| -> Slot {
-            let ty = self.values[value as usize].ty;
-            let root = &self.values[self.root(value) as usize];
-            let offset = match root.place {
+        let offset_of = |storage: usize| storages.get(storage).map_or(0, |storage| storage.offset);
+        let (mut slot_of, mut homes) = (Vec::with_capacity(self.values.len()), Vec::new());
+        for (id, value) in (0..).zip(&self.values) {
+            let offset = match self.values[value.root as usize].place {
                 Place::Parameter(index) => self.residents[index].value.offset,
                 Place::Accumulator(index) => self.residents[index].accumulator.map_or(0, |slot| slot.offset),
-                Place::Anywhere => storage_of[self.root(value) as usize].map_or(0, |s| storages[s].offset),
+                Place::Anywhere => offset_of(storage_of[value.root as usize]),
             };
-            Slot { offset, value: ty }
+            let slot = Slot { offset, value: value.ty };
+            slot_of.push(slot);
+            if value.place != Place::Anywhere {
+                homes.push((id, slot));
+            }
+        }
+        let port = |name: &str, id: u32| Port {
+            name: name.into(),
+            slot: slot_of[id as usize],
+            value: self.root(id),
         };
-        let homes = (0..self.values.len() as u32)
-            .filter(|&value| self.values[value as usize].place != Place::Anywhere)
-            .map(|value| (value, slot(value)));
-        let homes: Vec<(u32, Slot)> = homes.collect();
-        let port = |name: &str, id: u32| Port { name: name.into(), slot: slot(id), value: self.root(id) };
+        let loss = planner.loss.map(|loss| port("loss", loss.id));
         let backward_from = planner.loss.map_or(u32::MAX, |loss| loss.id + 1);
 
-        let mut steps = Vec::with_capacity(end);
+        let (mut steps, mut loss_step) = (Vec::with_capacity(end), 0);
         let (mut slots, mut values) = (Vec::new(), Vec::new());
         for (at, work) in self.work.iter().enumerate() {
             steps.push(match work {
                 Work::Update { parameter, gradient } => Step::Update(Update {
                     parameter: *parameter,
-                    gradient: slot(*gradient),
+                    gradient: slot_of[*gradient as usize],
                     value: self.root(*gradient),
                 }),
                 Work::Compute { op, inputs, output, onto, node, updates } => {
                     let start = slots.len();
-                    slots.extend(inputs.iter().map(|&i| slot(i)));
-                    values.extend(inputs.iter().map(|&i| self.root(i)));
-                    let (offset, elements) = scratch_of[at]
-                        .map_or((0, 0), |(storage, elements)| (storages[storage].offset, elements));
+                    for &input in inputs {
+                        slots.push(slot_of[input as usize]);
+                        values.push(self.root(input));
+                    }
+                    if loss.as_ref().is_some_and(|loss| loss.value == *output) {
+                        loss_step = at;
+                    }
+                    let mut target = slot_of[*output as usize];
+                    if updates.is_some() {
+                        target.value = ValueType::real(Shape::of([PART]));
+                    }
+                    let (storage, elements) = scratch_of[at];
+                    let scratch = ValueType::real(Shape::of([elements]));
                     Step::Compute(Instruction {
                         op: op.clone(),
                         inputs: start..slots.len(),
-                        output: match updates {
-                            None => slot(*output),
-                            Some(_) => Slot { value: ValueType::real(Shape::of([PART])), ..slot(*output) },
-                        },
-                        scratch: Slot { offset, value: ValueType::real(Shape::of([elements])) },
+                        output: target,
+                        scratch: Slot { offset: offset_of(storage), value: scratch },
                         accumulate: onto.is_some(),
                         path: inner.nodes[*node as usize].path,
                         backward: *node >= backward_from,
@@ -978,11 +998,6 @@ impl<'a, T: Element> Lowering<'a, T> {
                 }
             });
         }
-        let loss = planner.loss.map(|loss| port("loss", loss.id));
-        let loss_step = loss.as_ref().map_or(0, |loss| {
-            let writes = |step: &Step<T>| matches!(step, Step::Compute(i) if i.value == loss.value);
-            steps.iter().rposition(writes).unwrap_or(0)
-        });
         let deferred = self.deferred.iter().map(|&parameter| Update {
             parameter,
             gradient: self.residents[parameter].accumulator.unwrap_or(self.residents[parameter].value),
@@ -1013,6 +1028,9 @@ impl<'a, T: Element> Lowering<'a, T> {
         Ok(plan)
     }
 }
+
+/// The number of no storage: what has none is empty, or lies with the residents.
+const NO_STORAGE: usize = usize::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Storage {
@@ -1048,11 +1066,11 @@ fn place_residents<T: Element>(
     accumulate: bool,
     alignment: usize,
 ) -> Option<Vec<Resident>> {
-    let mut offset = 0_usize;
+    let mut offset = 0;
     let mut place = |shape: Shape| -> Option<Slot> {
         let value = ValueType::real(shape);
         let empty = shape.dims().contains(&0);
-        let start = offset.checked_next_multiple_of(alignment)?;
+        let start = usize::checked_next_multiple_of(offset, alignment)?;
         if !empty && !value.is_usable(size_of::<T>()) {
             return None;
         }
@@ -1060,23 +1078,19 @@ fn place_residents<T: Element>(
         offset = isize::try_from(end).is_ok().then_some(end)?;
         Some(Slot { offset: start, value })
     };
-    let values: Vec<Slot> = specs.iter().map(|spec| place(spec.shape)).collect::<Option<_>>()?;
-    let states: Vec<Slot> = state_lens.iter().map(|&len| place(Shape::of([len]))).collect::<Option<_>>()?;
-    let trains = |spec: &ParameterSpec| spec.trainable && !spec.buffer;
-    let mut sums: Vec<Option<Slot>> = Vec::with_capacity(specs.len());
+    let mut residents = Vec::with_capacity(specs.len());
     for spec in specs {
-        sums.push(if accumulate && trains(spec) { Some(place(spec.shape)?) } else { None });
+        let value = place(spec.shape)?;
+        residents.push(Resident { spec: spec.clone(), value, state: value, accumulator: None });
     }
-    let residents = specs
-        .iter()
-        .zip(values.into_iter().zip(states).zip(sums))
-        .map(|(spec, ((value, state), accumulator))| Resident {
-            spec: spec.clone(),
-            value,
-            state,
-            accumulator,
-        })
-        .collect();
+    for (resident, &len) in residents.iter_mut().zip(state_lens) {
+        resident.state = place(Shape::of([len]))?;
+    }
+    if accumulate {
+        for (resident, spec) in residents.iter_mut().zip(specs).filter(|(_, spec)| spec.trains()) {
+            resident.accumulator = Some(place(spec.shape)?);
+        }
+    }
     Some(residents)
 }
 
@@ -1090,11 +1104,10 @@ impl Resident {
 /// Greedy by size: the largest storage first, each at the lowest offset where it meets none that lives at the same
 /// time (Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020). Returns the end.
 fn place_storages(storages: &mut [Storage], start: usize, alignment: usize, share: bool) -> usize {
-    // Put in one by one: there are few, and a board need not have a sorting algorithm.
     let mut order: Vec<usize> = Vec::with_capacity(storages.len());
-    for (s, storage) in storages.iter().enumerate() {
-        let key = |other: &Storage| (core::cmp::Reverse(other.bytes), other.from);
-        order.insert(order.partition_point(|&other| key(&storages[other]) <= key(storage)), s);
+    for s in 0..storages.len() {
+        let key = |s: usize| (core::cmp::Reverse(storages[s].bytes), storages[s].from);
+        insert(&mut order, s, |_, &other| key(other) <= key(s));
     }
     let mut placed: Vec<usize> = Vec::with_capacity(order.len());
     let mut end = start;
@@ -1113,11 +1126,21 @@ fn place_storages(storages: &mut [Storage], start: usize, alignment: usize, shar
             offset = offset.max((o.offset + o.bytes).next_multiple_of(alignment));
         }
         storages[s].offset = offset;
-        let position = placed.partition_point(|&other| storages[other].offset <= offset);
-        placed.insert(position, s);
+        insert(&mut placed, s, |_, &other| storages[other].offset <= offset);
         end = end.max(offset + bytes);
     }
     end
+}
+
+/// Puts `new` behind the last element of `list` that `stays` says, by its number and itself, to stay before it. There are few, and a
+/// board need not have an algorithm that sorts.
+fn insert<E>(list: &mut Vec<E>, new: E, stays: impl Fn(usize, &E) -> bool) {
+    let mut at = list.len();
+    list.push(new);
+    while at > 0 && !stays(at - 1, &list[at - 1]) {
+        list.swap(at - 1, at);
+        at -= 1;
+    }
 }
 
 /// A place where a plan contradicts itself. Finding one is a bug of the planner.
@@ -1201,8 +1224,7 @@ impl<T: Element> Program<T> for Plan<T> {
 
     fn home(&self, index: usize) -> Option<Home> {
         let Resident { spec, value, state, .. } = self.residents.get(index)?;
-        let trains = spec.trainable && !spec.buffer;
-        Some(Home { value: *value, state: *state, shape: spec.shape, trains })
+        Some(Home { value: *value, state: *state, shape: spec.shape, trains: spec.trains() })
     }
 
     fn deferred(&self, at: usize) -> Option<(usize, Slot)> {
@@ -1425,7 +1447,8 @@ impl<T: Element> Plan<T> {
     /// nothing leaves the arena, that parameters and optimizer state are only written by what is meant for them, and
     /// that no step writes over what it reads, except where its op allows that.
     ///
-    /// Shares no code with the passes that made the plan. [`build`](Planner::build) ends with it.
+    /// Shares no code with the passes that made the plan. With the feature `std` [`build`](Planner::build) ends with it;
+    /// on a board, where it would be 4 kB of flash, it runs if the program asks for it.
     ///
     /// # Errors
     /// The first contradiction.

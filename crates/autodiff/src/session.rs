@@ -1,9 +1,10 @@
 //! A plan bound to memory: the loop that trains. Allocates nothing, hashes nothing, counts no references.
 
+#[cfg(feature = "std")]
+use crate::plan::Step;
 use crate::{
     BindError, Element, Kind, ParameterSpec, Plan, Slot,
     engine::{self, Engine, NotFinite, OtherState},
-    plan::Step,
 };
 use alloc::{string::String, vec, vec::Vec};
 use bantam_core::{Context, Optimizer, UpdateContext};
@@ -44,7 +45,7 @@ impl Arena<'_> {
 
 /// The loss stopped being a number. Nothing was updated in that step.
 ///
-/// Holds the first value of the step that is infinite or not a number.
+/// Holds the first value of the step that is infinite or not a number; without the feature `std`, the loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NonFinite {
     /// The op that produced it, or `input` or `parameter`.
@@ -331,14 +332,14 @@ impl<'m, T: Element> Session<'m, T> {
     /// The loss is infinite or not a number; the plan was made for another optimizer. No parameter has changed then.
     pub fn step(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Result<T, StepError> {
         self.check_optimizer(optimizer)?;
-        if !self.plan.deferred.is_empty() {
-            let loss = self.accumulate(1.0)?;
-            self.apply(optimizer)?;
-            return Ok(loss);
-        }
+        // Of updates that wait, the walk makes none.
         self.walk(1.0, Some(optimizer))?;
         self.step += 1;
-        self.updates += 1;
+        if self.plan.deferred.is_empty() {
+            self.updates += 1;
+        } else {
+            self.apply_sums(optimizer);
+        }
         Ok(self.loss().unwrap_or(T::zero()))
     }
 
@@ -367,14 +368,19 @@ impl<'m, T: Element> Session<'m, T> {
     /// The plan was made for another optimizer. Nothing has changed then.
     pub fn apply(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) -> Result<(), StepError> {
         self.check_optimizer(optimizer)?;
+        self.apply_sums(optimizer);
+        Ok(())
+    }
+
+    fn apply_sums(&mut self, optimizer: &(impl Optimizer<T> + ?Sized)) {
         let engine = self.engine();
         // SAFETY: the session's own arena, and its borrow is unique.
         self.gradient_norm = unsafe { engine.apply(&self.plan, optimizer) };
         self.updates += 1;
-        Ok(())
     }
 
-    /// The arena as the loop knows it. Every plan has passed [`Plan::verify`] and uses no read-only memory.
+    /// The arena as the loop knows it. Every plan is the planner's, as [`Plan::verify`] checks on hosts, and uses no
+    /// read-only memory.
     fn engine(&mut self) -> Engine<'m> {
         let (base, Session { context, seed, step, updates, .. }) = (self.arena.base(), self);
         Engine { base, flash: base, context: *context, seed: *seed, step: *step, updates: *updates }
@@ -392,14 +398,21 @@ impl<'m, T: Element> Session<'m, T> {
         Ok(())
     }
 
-    #[inline]
+    #[cfg(feature = "std")]
     fn compute(&mut self, at: usize, loss_scale: f64) {
         let engine = self.engine();
         // SAFETY: the session's own arena, and its borrow is unique.
         unsafe { engine.compute(&self.plan, at, loss_scale) };
     }
 
+    /// The loss, which is not finite. A host, which has the same bits, says where that came from.
+    #[cfg(not(feature = "std"))]
+    fn first_non_finite(&mut self, _loss_scale: f64) -> NonFinite {
+        NonFinite { op: "loss".into(), path: String::new(), step: self.step }
+    }
+
     /// Repeats the forward pass and finds the first value that is not finite. Inputs and parameters are still there.
+    #[cfg(feature = "std")]
     fn first_non_finite(&mut self, loss_scale: f64) -> NonFinite {
         let bad = |slice: &[T]| slice.iter().any(|x| !x.is_finite());
         let step = self.step;

@@ -34,8 +34,8 @@ fn activation(settings: &Settings) -> nn::Activation {
 /// What keeps the variance for the chosen activation.
 fn initializer(settings: &Settings) -> Initializer {
     match settings.activation {
-        Activation::Relu => Initializer::HeNormal,
-        Activation::Tanh | Activation::Sigmoid => Initializer::GlorotNormal,
+        Activation::Relu => Initializer::HE_NORMAL,
+        Activation::Tanh | Activation::Sigmoid => Initializer::GLOROT_NORMAL,
     }
 }
 
@@ -63,7 +63,7 @@ fn head(
         net = then(net, settings, layer);
         width = hidden;
     }
-    net.then(Linear::with(p.at("logits"), width, classes, Initializer::GlorotNormal, true))
+    net.then(Linear::with(p.at("logits"), width, classes, Initializer::GLOROT_NORMAL, true))
 }
 
 /// `layer` behind `net`; if the settings say so, of its values only the result is kept.
@@ -74,7 +74,7 @@ fn then(net: Sequential, settings: &Settings, layer: impl Layer + Send + Sync + 
 /// A 3×3 convolution that keeps the size, with or without normalisation.
 fn convolution(p: &mut Params, name: &str, channels: [usize; 2], stride: usize, norm: bool) -> Sequential {
     let convolution =
-        Conv2d::with(p.at(name), channels, 3, 1, Initializer::HeNormal, !norm).same().stride(stride);
+        Conv2d::with(p.at(name), channels, 3, 1, Initializer::HE_NORMAL, !norm).same().stride(stride);
     let net = Sequential::new().then(convolution);
     if norm { net.then(BatchNorm::new(p.at(&format!("{name}_norm")), channels[1])) } else { net }
 }
@@ -112,7 +112,7 @@ fn resnet(p: &mut Params, settings: &Settings, features: Shape, classes: usize) 
         } else {
             let name = format!("block{i}.shortcut");
             let shortcut =
-                Conv2d::with(p.at(&name), [width, next], 1, 1, Initializer::HeNormal, true).stride(stride);
+                Conv2d::with(p.at(&name), [width, next], 1, 1, Initializer::HE_NORMAL, true).stride(stride);
             then(net, settings, Residual::new(body).shortcut(shortcut))
         };
         net = net.then(activation(settings));
@@ -122,7 +122,7 @@ fn resnet(p: &mut Params, settings: &Settings, features: Shape, classes: usize) 
         p.at("logits"),
         width,
         classes,
-        Initializer::GlorotNormal,
+        Initializer::GLOROT_NORMAL,
         true,
     ))
 }

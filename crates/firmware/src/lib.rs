@@ -9,7 +9,7 @@
 //! | `plan_in_flash` | made on a host by `cargo xtask plan`, in flash | no |
 //! | `by_hand` | none: slices and kernels | no |
 //!
-//! `sgd_in_flash` is the network of `by_hand` from a plan; `streaming` learns from a signal while it comes; `digits_mlp` and
+//! `sgd_in_flash` is the network of `by_hand` from a plan, and `sgd_on_board` makes that plan where it runs; `streaming` learns from a signal while it comes; `digits_mlp` and
 //! `digits_cnn` are plans in flash for the handwritten digits.
 //!
 //! `cargo run -p bantam-firmware --example …` runs one on the host; `cargo xtask mcu` runs them all on emulated boards.

@@ -24,23 +24,21 @@ pub struct Plans {
 }
 
 /// How a network trains.
-#[derive(Clone, Copy)]
-struct Way<'a> {
+struct Way<O> {
     batch: usize,
-    optimizer: &'a dyn Optimizer<f32>,
+    optimizer: O,
     order: UpdateOrder,
     micro_batches: bool,
 }
 
 /// With Adam, in batches.
-fn adam(batch: usize) -> Way<'static> {
-    static ADAM: Adam = Adam::new(0.001);
-    Way { batch, optimizer: &ADAM, order: UpdateOrder::AsReady, micro_batches: false }
+fn adam(batch: usize) -> Way<Adam> {
+    Way { batch, optimizer: Adam::new(0.001), order: UpdateOrder::AsReady, micro_batches: false }
 }
 
 /// Traces a network for batches of samples of this shape and plans training and evaluation.
 fn plans<L: Layer>(
-    way: Way<'_>,
+    way: Way<impl Optimizer<f32>>,
     sample: &[usize],
     new: impl FnOnce(&mut Params) -> L,
 ) -> Result<Plans, Error> {
@@ -55,7 +53,7 @@ fn plans<L: Layer>(
     let x = graph.input("features", shape);
     let labels = graph.indices("labels", Shape::of([batch]));
     let loss = cross_entropy(net.forward(x), labels);
-    let planner = graph.planner().alignment(ALIGNMENT).optimizer(optimizer).update(order);
+    let planner = graph.planner().alignment(ALIGNMENT).optimizer(&optimizer).update(order);
     let train = planner.micro_batches(micro_batches).loss(loss).build()?;
 
     let graph = params.graph(Mode::Infer);
@@ -64,30 +62,37 @@ fn plans<L: Layer>(
     Ok(Plans { train, evaluate, params })
 }
 
-/// A hidden layer with ReLU and dropout.
+/// A hidden layer with ReLU and dropout, or without: part of the type, so that a board without holds none of it.
 #[derive(Debug)]
-pub struct Mlp {
+pub struct Mlp<const DROPOUT: bool = true> {
     hidden: Linear,
     logits: Linear,
-    /// The share of hidden values that are dropped.
-    dropout: f32,
 }
 
 impl Mlp {
     /// Of these widths: inputs, hidden values, classes.
     pub fn new(p: &mut Params, widths: [usize; 3]) -> Mlp {
         let [inputs, hidden, classes] = widths;
+        // Uniform: where the first weights are drawn on a board, normal ones would take their tables along.
+        let linear = |p: Scope<'_>, from, to| Linear::with(p, from, to, Initializer::HE_UNIFORM, true);
         Mlp {
-            hidden: Linear::new(p.at("hidden"), inputs, hidden),
-            logits: Linear::new(p.at("logits"), hidden, classes),
-            dropout: 0.1,
+            hidden: linear(p.at("hidden"), inputs, hidden),
+            logits: linear(p.at("logits"), hidden, classes),
         }
+    }
+
+    /// The same without dropout.
+    #[must_use]
+    pub fn without_dropout(self) -> Mlp<false> {
+        let Mlp { hidden, logits } = self;
+        Mlp { hidden, logits }
     }
 }
 
-impl Layer for Mlp {
+impl<const DROPOUT: bool> Layer for Mlp<DROPOUT> {
     fn forward<'g>(&self, x: Var<'g>) -> Var<'g> {
-        self.logits.forward(self.hidden.forward(x.flatten()).relu().dropout(self.dropout))
+        let x = self.hidden.forward(x.flatten()).relu();
+        self.logits.forward(if DROPOUT { x.dropout(0.1) } else { x })
     }
 }
 
@@ -102,8 +107,8 @@ impl Listener {
     /// For windows of one channel, and two classes.
     pub fn new(p: &mut Params) -> Listener {
         let convolution = |mut p: Scope<'_>, channels_in: usize| {
-            let weight = p.parameter("weight", [8, channels_in, 1, 9], Initializer::HeNormal);
-            (weight, p.parameter("bias", [8], Initializer::Zeros))
+            let weight = p.parameter("weight", [8, channels_in, 1, 9], Initializer::HE_NORMAL);
+            (weight, p.parameter("bias", [8], Initializer::ZEROS))
         };
         Listener {
             convolutions: [convolution(p.at("conv1"), 1), convolution(p.at("conv2"), 8)],
@@ -179,8 +184,8 @@ pub fn digits_cnn(batch: usize) -> Result<Plans, Error> {
 /// # Errors
 /// The network makes no plan.
 pub fn patterns_sgd() -> Result<Plans, Error> {
-    let way = Way { batch: 1, optimizer: &Sgd::new(0.1), order: UpdateOrder::InParts, micro_batches: false };
-    plans(way, &[FEATURES], |p| Mlp { dropout: 0.0, ..Mlp::new(p, [FEATURES, 32, CLASSES]) })
+    let way = Way { batch: 1, optimizer: Sgd::new(0.1), order: UpdateOrder::InParts, micro_batches: false };
+    plans(way, &[FEATURES], |p| Mlp::new(p, [FEATURES, 32, CLASSES]).without_dropout())
 }
 
 /// [`Listener`], for [`vibration`](crate::vibration): one window at a time, whose gradients are added up.

@@ -3,8 +3,8 @@
 use crate::board;
 use crate::report::Report;
 use bantam::core::{Context, Level, Numerics, Optimizer, UpdateContext};
-use bantam::data::{Batches, Dataset, Shuffled};
-use bantam::optim::Adam;
+use bantam::data::{Batches, Dataset, Sampler, Shuffled};
+use bantam::optim::{Adam, Sgd};
 use bantam::schedule::{Cosine, WarmUp};
 
 /// How every program computes: portable numerics, at the highest level of this machine.
@@ -196,22 +196,58 @@ pub fn train_from<N: Network + ?Sized>(
     mut after: impl FnMut(&mut N, u64) -> Result<(), Stopped>,
 ) -> Result<Outcome, Stopped> {
     let batches = Batches::new(Shuffled::new(recipe.seed), train.len(), recipe.batch)?.drop_last()?;
-    let per_epoch = batches.per_epoch() as u64;
-    let steps = recipe.epochs * per_epoch;
-    let optimizer = recipe.optimizer(steps);
+    let optimizer = recipe.optimizer(recipe.epochs * batches.per_epoch() as u64);
     let mut outcome = Outcome::default();
-    for step in first..steps {
-        // The position is a function of the step: nothing else has to be saved.
-        let (epoch, batch) = (step / per_epoch, (step % per_epoch) as usize);
-        batches.write_features(train, epoch, batch, network.features())?;
-        batches.write_labels(train, epoch, batch, network.labels())?;
-        let before = board::ticks();
-        outcome.loss = network.step(&optimizer)?;
-        outcome.ticks += u64::from(board::elapsed(before, board::ticks()));
-        outcome.steps += 1;
-        after(network, step + 1)?;
+    // The position is a function of the step, so nothing else has to be saved. It is counted: dividing 64 bits takes 400 bytes.
+    let mut step = 0;
+    for epoch in 0..recipe.epochs {
+        for batch in 0..batches.per_epoch() {
+            step += 1;
+            if step <= first {
+                continue;
+            }
+            batches.write_features(train, epoch, batch, network.features())?;
+            batches.write_labels(train, epoch, batch, network.labels())?;
+            let before = board::ticks();
+            outcome.loss = network.step(&optimizer)?;
+            outcome.ticks += u64::from(board::elapsed(before, board::ticks()));
+            outcome.steps += 1;
+            after(network, step)?;
+        }
     }
     (outcome.right, outcome.tested) = evaluate(network, recipe.batch, test)?;
+    outcome.hash = hash(network);
+    Ok(outcome)
+}
+
+/// How often gradient descent sees every sample, and its rate.
+const DESCENT: (u64, f32) = (4, 0.02);
+
+/// Trains with gradient descent, one sample at a time, and evaluates likewise.
+///
+/// # Errors
+/// Why it ended early; the parameters are those of the last good step.
+pub fn descend(network: &mut impl Network, [training, test]: &[impl Dataset; 2]) -> Result<Outcome, Stopped> {
+    let (epochs, rate) = DESCENT;
+    let (sgd, mut outcome) = (Made(|| -> Sgd { Sgd::new(rate) }), Outcome::default());
+    for epoch in 0..epochs {
+        for i in 0..training.len() {
+            let sample = Shuffled::new(SEED).index(epoch, i, training.len());
+            training.write_features(sample, network.features())?;
+            network.labels()[0] = training.label(sample)?;
+            let before = board::ticks();
+            outcome.loss = network.step(&sgd)?;
+            outcome.ticks += u64::from(board::elapsed(before, board::ticks()));
+            outcome.steps += 1;
+        }
+    }
+    network.evaluate(true)?;
+    for sample in 0..test.len() {
+        test.write_features(sample, network.features())?;
+        let (logits, label) = (network.logits(), test.label(sample)? as usize);
+        outcome.right += usize::from(logits.iter().all(|score| *score <= logits[label]));
+        outcome.tested += 1;
+    }
     outcome.hash = hash(network);
     Ok(outcome)
 }

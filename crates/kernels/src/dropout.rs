@@ -13,12 +13,11 @@ use rand_core::Rng;
 /// Which elements are kept depends on the key and on their position alone, so the gradient of dropout is dropout of
 /// the gradient with the same key. A rate of 0 or less keeps everything; a rate of 1 or more, or NaN, nothing.
 pub fn dropout<T: Element>(cx: &Context<'_>, key: Key, rate: f32, span: Span<'_, T>) {
-    let rate = f64::from(rate);
     let keys = key.stream().next_u64();
     let keys = [keys as u32, (keys >> 32) as u32];
     // Kept where the hash is at least this. Rates round to a multiple of 2^-32.
     let threshold = if rate < 1.0 { (rate * 4_294_967_296.0) as u32 } else { u32::MAX };
-    let scale = if rate < 1.0 { T::from_f64(1.0 / (1.0 - rate.max(0.0))) } else { T::zero() };
+    let scale = if rate < 1.0 { T::from_f64(1.0 / (1.0 - f64::from(rate.max(0.0)))) } else { T::zero() };
     span.for_each_chunk(cx, GRAIN, |index, span| {
         let start = index as u64 * GRAIN as u64;
         T::run(cx, Dropout { keys, start, threshold, scale, span });

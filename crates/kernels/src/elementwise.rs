@@ -236,7 +236,7 @@ pub(crate) fn map_one<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: T) -> T
 ///
 /// # Safety
 /// 1. `out` can be written for `len` elements; an operand with a step of 8 can be read for as many, one with a step of 0
-///    for eight.
+///    for eight, or for one where elements are taken one by one.
 /// 2. An operand starts at the same address as `out` or does not overlap with it.
 #[inline(always)]
 unsafe fn zip_line<T: Element, S: Simd>(
@@ -248,8 +248,8 @@ unsafe fn zip_line<T: Element, S: Simd>(
     len: usize,
 ) {
     if let Some(single) = simd.single() {
-        // What is repeated begins again after eight.
-        let mask = |step: usize| if step == 0 { LANES - 1 } else { usize::MAX };
+        // What is repeated is its first element.
+        let mask = |step: usize| if step == 0 { 0 } else { usize::MAX };
         let (a_mask, b_mask) = (mask(a_step), mask(b_step));
         // SAFETY: 1.
         let one = |at: usize| unsafe {
@@ -418,8 +418,14 @@ impl<T: Element, F: ZipFn<T>> SimdOp for LineOp<T, F> {
             // SAFETY: 1. `Line::new` gave what can be read for `len` elements of each line, or for one with a step of 0,
             // which is repeated here. 2. An operand is the output itself, or a slice or buffer apart from it.
             unsafe {
-                let (starts, out) = ([operands[0].start(i, a), operands[1].start(i, b)], out.add(i * len));
+                let out = out.add(i * len);
                 let steps = [operands[0].step, operands[1].step];
+                if simd.single().is_some() {
+                    // One by one there is nothing to repeat, and nothing waits for memory.
+                    zip_line(simd, self.f, [operands[0].line(i), operands[1].line(i)], steps, out, len);
+                    continue;
+                }
+                let starts = [operands[0].start(i, a), operands[1].start(i, b)];
                 if is_long(len) {
                     for range in in_streams(len, 3) {
                         let place = |operand: usize| range.start / LANES * steps[operand];
@@ -546,13 +552,19 @@ impl<T: Element> Line<T> {
         }
     }
 
+    /// Where line `i` starts.
+    #[inline(always)]
+    fn line(&self, i: usize) -> *const T {
+        self.start.wrapping_add(i * self.next)
+    }
+
     /// Where line `i` starts, or `buffer` filled with its only element.
     ///
     /// # Safety
     /// 1. There is such a line.
     #[inline(always)]
     unsafe fn start(&self, i: usize, buffer: &mut [T; LANES]) -> *const T {
-        let start = self.start.wrapping_add(i * self.next);
+        let start = self.line(i);
         if self.step == 0 {
             // SAFETY: 1.
             buffer.fill(unsafe { *start });

@@ -361,6 +361,13 @@ impl<T: Element> Columns<'_, '_, T> {
     #[inline(always)]
     fn join<S: Simd>(self, simd: S, join: impl Join<T>) {
         let Columns { x, n, inner, column, out, finish, .. } = self;
+        if simd.single().is_some() {
+            for (i, out) in out.iter_mut().enumerate() {
+                let column = (0..n).map(|row| x[row * inner + column + i]);
+                finish.store(column.fold(join.start(), |sum, x| join.join_one(sum, x)), out);
+            }
+            return;
+        }
         // A strip of columns at a time: rows are read in long pieces, and the strip stays in the first-level cache.
         for (i, out) in out.chunks_mut(STRIP).enumerate() {
             let start = column + i * STRIP;

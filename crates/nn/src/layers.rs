@@ -50,7 +50,7 @@ fn weight<T: Element, const STANDARDIZED: bool>(weight: Parameter, graph: &Graph
 
 /// A fully connected layer: `x · weightᵀ + bias`, `[..., fan_in]` to `[..., fan_out]`.
 ///
-/// Parameters: `weight` `[fan_out, fan_in]` (default [`Initializer::HeNormal`]) and `bias` `[fan_out]` (zeros).
+/// Parameters: `weight` `[fan_out, fan_in]` (default [`Initializer::HE_NORMAL`]) and `bias` `[fan_out]` (zeros).
 #[derive(Clone, Debug)]
 pub struct Linear<const STANDARDIZED: bool = false> {
     path: String,
@@ -61,7 +61,7 @@ pub struct Linear<const STANDARDIZED: bool = false> {
 impl Linear {
     /// With a bias and the default initializer.
     pub fn new(p: Scope<'_>, fan_in: usize, fan_out: usize) -> Self {
-        Linear::with(p, fan_in, fan_out, Initializer::HeNormal, true)
+        Linear::with(p, fan_in, fan_out, Initializer::HE_NORMAL, true)
     }
 
     /// With the weight's initializer, with or without a bias.
@@ -69,7 +69,7 @@ impl Linear {
         Linear {
             path: p.path().into(),
             weight: p.parameter("weight", [fan_out, fan_in], weight),
-            bias: bias.then(|| p.parameter("bias", [fan_out], Initializer::Zeros)),
+            bias: bias.then(|| p.parameter("bias", [fan_out], Initializer::ZEROS)),
         }
     }
 
@@ -91,7 +91,7 @@ impl<T: Element, const STANDARDIZED: bool> Layer<T> for Linear<STANDARDIZED> {
 
 /// A convolution in two dimensions: `[batch, channels_in, height, width]` to `[batch, channels_out, …]`.
 ///
-/// Parameters: `weight` `[channels_out, channels_in / groups, kernel, kernel]` (default [`Initializer::HeNormal`]) and
+/// Parameters: `weight` `[channels_out, channels_in / groups, kernel, kernel]` (default [`Initializer::HE_NORMAL`]) and
 /// `bias` `[channels_out]` (zeros).
 #[derive(Clone, Debug)]
 pub struct Conv2d<const STANDARDIZED: bool = false> {
@@ -105,7 +105,7 @@ pub struct Conv2d<const STANDARDIZED: bool = false> {
 impl Conv2d {
     /// With a square kernel, a bias, stride 1 and no padding.
     pub fn new(p: Scope<'_>, channels_in: usize, channels_out: usize, kernel: usize) -> Self {
-        Conv2d::with(p, [channels_in, channels_out], kernel, 1, Initializer::HeNormal, true)
+        Conv2d::with(p, [channels_in, channels_out], kernel, 1, Initializer::HE_NORMAL, true)
     }
 
     /// With groups, the weight's initializer, with or without a bias. Followed by a batch normalisation a bias does
@@ -122,7 +122,7 @@ impl Conv2d {
         Conv2d {
             path: p.path().into(),
             weight: p.parameter("weight", shape, weight),
-            bias: bias.then(|| p.parameter("bias", [channels_out], Initializer::Zeros)),
+            bias: bias.then(|| p.parameter("bias", [channels_out], Initializer::ZEROS)),
             kernel,
             options: Conv2dOptions { groups, ..Conv2dOptions::default() },
         }
@@ -248,10 +248,10 @@ impl BatchNorm {
     pub fn new(mut p: Scope<'_>, channels: usize) -> Self {
         BatchNorm {
             path: p.path().into(),
-            gain: p.parameter("weight", [channels], Initializer::Constant(1.0)),
-            shift: p.parameter("bias", [channels], Initializer::Zeros),
-            running_mean: p.buffer("running_mean", [channels], Initializer::Zeros),
-            running_var: p.buffer("running_var", [channels], Initializer::Constant(1.0)),
+            gain: p.parameter("weight", [channels], Initializer::constant(1.0)),
+            shift: p.parameter("bias", [channels], Initializer::ZEROS),
+            running_mean: p.buffer("running_mean", [channels], Initializer::ZEROS),
+            running_var: p.buffer("running_var", [channels], Initializer::constant(1.0)),
             epsilon: 1e-5,
             momentum: 0.1,
         }
@@ -305,7 +305,7 @@ pub struct Embedding {
 impl Embedding {
     /// `rows` vectors of `width` numbers.
     pub fn new(mut p: Scope<'_>, rows: usize, width: usize) -> Self {
-        let standard = Initializer::Normal { mean: 0.0, std: 1.0 };
+        let standard = Initializer::normal(0.0, 1.0);
         Embedding { path: p.path().into(), weight: p.parameter("weight", [rows, width], standard) }
     }
 }

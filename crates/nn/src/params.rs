@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn freezing_nothing_is_an_error_that_lists_what_there_is() {
         let mut params = Params::new();
-        params.at("a").parameter("weight", [2, 2], Initializer::Zeros);
+        params.at("a").parameter("weight", [2, 2], Initializer::ZEROS);
         assert_eq!(params.freeze("a"), Ok(1));
         let error = params.freeze("b").unwrap_err();
         assert_eq!(format!("{error}"), "no parameter matches `b`; there are: a.weight");

@@ -1,8 +1,8 @@
 //! Convolution in two dimensions. It is linear in both operands, so its two derivatives are convolutions again, and
 //! the three ops are closed under differentiation.
 
-use super::reals;
-use crate::{Element, Io, Op, OpError, StepContext, ValueType};
+use super::{check_kinds, reals};
+use crate::{Element, Io, Kind, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Shared, Var};
 #[cfg(feature = "std")]
@@ -114,29 +114,23 @@ pub struct ConvForward {
     pub activation: Activation,
 }
 
-impl ConvForward {
-    fn shape(&self, inputs: &[ValueType]) -> Result<ConvShape, OpError> {
-        let [x, weight] = reals("conv2d", &inputs[..inputs.len().min(2)])?;
-        self.options.shape(x, weight)
-    }
-}
-
 impl<T: Element> Op<T> for ConvForward {
     fn name(&self) -> &'static str {
         "conv2d"
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let shape = self.shape(inputs)?;
+        check_kinds("conv2d", inputs, &[Kind::Real; 3][..inputs.len().clamp(2, 3)])?;
+        let shape = self.options.shape(inputs[0].shape, inputs[1].shape)?;
         if let Some(bias) = inputs.get(2) {
-            let [_, _, bias] = reals("conv2d", &[inputs[0], inputs[1], *bias])?;
-            same("conv2d", Shape::of([shape.channels_out]), bias)?;
+            same("conv2d", Shape::of([shape.channels_out]), bias.shape)?;
         }
         Ok(ValueType::real(out_shape(&shape)))
     }
 
     fn scratch(&self, inputs: &[ValueType]) -> usize {
-        self.shape(inputs).map_or(0, |shape| conv2d_forward_scratch(&shape))
+        let shape = self.options.shape(inputs[0].shape, inputs[1].shape);
+        shape.map_or(0, |shape| conv2d_forward_scratch(&shape))
     }
 
     #[cfg(feature = "std")]
@@ -158,8 +152,7 @@ impl<T: Element> Op<T> for ConvForward {
     #[cfg(feature = "alloc")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
         let (x, weight) = (node.input(0), node.input(1));
-        let types = [x.value_type(), weight.value_type()];
-        let Ok(shape) = self.shape(&types) else { return Vec::new() };
+        let Ok(shape) = self.options.shape(x.shape(), weight.shape()) else { return Vec::new() };
         let graph = node.graph();
         let dx = graph.record(ConvBackwardInput { shape }, &[dy, weight]);
         let dweight = graph.record(ConvBackwardWeight { shape }, &[x, dy]);
@@ -206,7 +199,7 @@ impl<T: Element> Op<T> for ConvBackwardInput {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [dy, weight] = reals("conv2d_backward_input", inputs)?;
+        let [&dy, &weight] = reals("conv2d_backward_input", inputs)?;
         same("conv2d_backward_input", out_shape(&self.shape), dy)?;
         same("conv2d_backward_input", weight_shape(&self.shape), weight)?;
         Ok(ValueType::real(image_shape(&self.shape)))
@@ -259,7 +252,7 @@ impl<T: Element> Op<T> for ConvBackwardWeight {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x, dy] = reals("conv2d_backward_weight", inputs)?;
+        let [&x, &dy] = reals("conv2d_backward_weight", inputs)?;
         same("conv2d_backward_weight", image_shape(&self.shape), x)?;
         same("conv2d_backward_weight", out_shape(&self.shape), dy)?;
         Ok(ValueType::real(weight_shape(&self.shape)))

@@ -27,7 +27,7 @@ impl<T: Element> Op<T> for Dropout {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x] = reals("dropout", inputs)?;
+        let [&x] = reals("dropout", inputs)?;
         if !(0.0..1.0).contains(&self.rate) {
             return Err(OpError::Setting {
                 op: "dropout",

@@ -97,12 +97,12 @@ pub struct Zip<F>(pub F);
 // What does not depend on the function is compiled once for all of them.
 
 fn infer_map(op: &'static str, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-    let [x] = reals(op, inputs)?;
+    let [&x] = reals(op, inputs)?;
     Ok(ValueType::real(x))
 }
 
 fn infer_zip(op: &'static str, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-    let [left, right] = reals(op, inputs)?;
+    let [&left, &right] = reals(op, inputs)?;
     let broadcast = OpError::Broadcast { op, left, right };
     broadcast_shapes(left, right).map(ValueType::real).ok_or(broadcast)
 }
@@ -126,7 +126,7 @@ impl<T: Element, F: ZipElementwise<T>> Op<T> for Alike<F> {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        super::alike(F::NAME, inputs).map(ValueType::real)
+        super::alike(F::NAME, inputs)
     }
 
     #[cfg(feature = "std")]

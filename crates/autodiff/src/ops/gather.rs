@@ -22,7 +22,7 @@ impl<T: Element> Op<T> for GatherRows {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [table, indices] = expect("gather_rows", inputs, [Kind::Real, Kind::Index])?;
+        let [&table, &indices] = expect("gather_rows", inputs, [Kind::Real, Kind::Index])?;
         if table.rank() != 2 {
             return Err(OpError::Form {
                 op: "gather_rows",

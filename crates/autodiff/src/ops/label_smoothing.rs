@@ -28,7 +28,7 @@ impl<T: Element> Op<T> for SmoothedCrossEntropy {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [logits, labels] = expect("smoothed_cross_entropy", inputs, [Kind::Real, Kind::Index])?;
+        let [&logits, &labels] = expect("smoothed_cross_entropy", inputs, [Kind::Real, Kind::Index])?;
         check_labels("smoothed_cross_entropy", logits, labels)?;
         if !(0.0..=1.0).contains(&self.smoothing) {
             let rule = "a smoothing from 0 to 1";
@@ -80,7 +80,7 @@ impl<T: Element> Op<T> for SmoothedCrossEntropyBackward {
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let kinds = [Kind::Real, Kind::Index, Kind::Real];
-        let [logits, labels, _] = expect("smoothed_cross_entropy_backward", inputs, kinds)?;
+        let [&logits, &labels, _] = expect("smoothed_cross_entropy_backward", inputs, kinds)?;
         check_labels("smoothed_cross_entropy_backward", logits, labels)?;
         Ok(ValueType::real(logits))
     }

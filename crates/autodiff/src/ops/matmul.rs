@@ -2,8 +2,8 @@
 
 #[cfg(feature = "alloc")]
 use super::ColumnSums;
-use super::reals;
-use crate::{Element, Io, Op, OpError, StepContext, ValueType};
+use super::{check_kinds, reals};
+use crate::{Element, Io, Kind, Op, OpError, StepContext, ValueType};
 #[cfg(feature = "alloc")]
 use crate::{Gradient, NodeRef, Shared, Var};
 #[cfg(feature = "std")]
@@ -76,7 +76,7 @@ impl<T: Element> Op<T> for MatMul {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [a, b] = reals("matmul", inputs)?;
+        let [&a, &b] = reals("matmul", inputs)?;
         for got in [a, b] {
             if got.rank() != 2 {
                 return Err(OpError::Form { op: "matmul", expected: "[rows, columns]", got });
@@ -134,7 +134,7 @@ impl<T: Element> Op<T> for BatchedMatMul {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [a, b] = reals("matmul", inputs)?;
+        let [&a, &b] = reals("matmul", inputs)?;
         for got in [a, b] {
             if got.rank() < 2 {
                 return Err(OpError::Form { op: "matmul", expected: "[..., rows, columns]", got });
@@ -230,7 +230,8 @@ impl<T: Element> Op<T> for Linear {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x, weight] = reals("linear", &inputs[..inputs.len().min(2)])?;
+        check_kinds("linear", inputs, &[Kind::Real; 3][..inputs.len().clamp(2, 3)])?;
+        let (x, weight) = (inputs[0].shape, inputs[1].shape);
         if weight.rank() != 2 {
             return Err(OpError::Form {
                 op: "linear",
@@ -248,10 +249,9 @@ impl<T: Element> Op<T> for Linear {
             });
         }
         if let Some(bias) = inputs.get(2) {
-            let ([_, _, bias], expected) =
-                (reals("linear", &[inputs[0], inputs[1], *bias])?, Shape::of([weight[0]]));
-            if bias != expected {
-                return Err(OpError::Shape { op: "linear", expected, got: bias });
+            let (expected, got) = (Shape::of([weight[0]]), bias.shape);
+            if got != expected {
+                return Err(OpError::Shape { op: "linear", expected, got });
             }
         }
         Ok(ValueType::real(x.with(x.rank() - 1, weight[0])))

@@ -39,37 +39,42 @@ pub use shape::{Axes, Concat, Copied, Full, Gather, Reshape, Scatter, SliceRange
 pub use softmax::{CrossEntropy, CrossEntropyBackward, Softmax, SoftmaxBackward};
 
 use crate::{Kind, OpError, ValueType};
+use bantam_core::Shape;
 
-/// The `N` inputs of an op, all numbers.
-pub(crate) fn reals<const N: usize>(
+/// The shapes of the `N` inputs of an op, all numbers.
+pub(crate) fn reals<'i, const N: usize>(
     op: &'static str,
-    inputs: &[ValueType],
-) -> Result<[bantam_core::Shape; N], OpError> {
+    inputs: &'i [ValueType],
+) -> Result<[&'i Shape; N], OpError> {
     expect(op, inputs, [Kind::Real; N])
 }
 
-/// The shape of the two inputs of an op, numbers of one shape.
-pub(crate) fn alike(op: &'static str, inputs: &[ValueType]) -> Result<bantam_core::Shape, OpError> {
-    let [expected, got] = reals(op, inputs)?;
-    if expected == got { Ok(got) } else { Err(OpError::Shape { op, expected, got }) }
+/// The type of the two inputs of an op, numbers of one shape.
+pub(crate) fn alike(op: &'static str, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+    let [&expected, &got] = reals(op, inputs)?;
+    if expected == got { Ok(inputs[0]) } else { Err(OpError::Shape { op, expected, got }) }
 }
 
-/// The inputs of an op, of the given kinds.
-pub(crate) fn expect<const N: usize>(
+/// The shapes of the inputs of an op, which are of the given kinds.
+pub(crate) fn expect<'i, const N: usize>(
     op: &'static str,
-    inputs: &[ValueType],
+    inputs: &'i [ValueType],
     kinds: [Kind; N],
-) -> Result<[bantam_core::Shape; N], OpError> {
-    let mut shapes = [bantam_core::Shape::SCALAR; N];
-    if inputs.len() != N {
-        let shape = inputs.first().map_or(bantam_core::Shape::SCALAR, |input| input.shape);
-        return Err(OpError::Count { op, what: "operands", expected: N, got: inputs.len(), shape });
+) -> Result<[&'i Shape; N], OpError> {
+    check_kinds(op, inputs, &kinds)?;
+    Ok(core::array::from_fn(|operand| &inputs[operand].shape))
+}
+
+/// Whether an op has as many inputs as there are `kinds`, of these.
+pub(crate) fn check_kinds(op: &'static str, inputs: &[ValueType], kinds: &[Kind]) -> Result<(), OpError> {
+    if inputs.len() != kinds.len() {
+        let shape = inputs.first().map_or(Shape::SCALAR, |input| input.shape);
+        return Err(OpError::Count { op, what: "operands", expected: kinds.len(), got: inputs.len(), shape });
     }
-    for (operand, (input, expected)) in inputs.iter().zip(kinds).enumerate() {
+    for (operand, (input, &expected)) in inputs.iter().zip(kinds).enumerate() {
         if input.kind != expected {
             return Err(OpError::Kind { op, operand, expected, got: input.kind });
         }
-        shapes[operand] = input.shape;
     }
-    Ok(shapes)
+    Ok(())
 }

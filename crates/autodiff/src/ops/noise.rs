@@ -48,7 +48,7 @@ impl<T: Element> Op<T> for GroupDropout {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x] = reals("group_dropout", inputs)?;
+        let [&x] = reals("group_dropout", inputs)?;
         check_rate("group_dropout", self.rate)?;
         if x.rank() < self.axes {
             let expected = if self.axes == 1 { "[batch, ...]" } else { "[batch, channels, ...]" };
@@ -132,7 +132,7 @@ impl<T: Element> Op<T> for GaussianNoise {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x] = reals(self.op_name(), inputs)?;
+        let [&x] = reals(self.op_name(), inputs)?;
         if !(self.std >= 0.0 && self.std.is_finite()) {
             let rule = "a finite standard deviation of at least 0";
             return Err(OpError::Setting { op: self.op_name(), rule, got: self.std });

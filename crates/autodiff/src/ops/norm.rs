@@ -35,7 +35,7 @@ impl<T: Element> Op<T> for BatchNormStatistics {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x] = reals("batch_norm", inputs)?;
+        let [&x] = reals("batch_norm", inputs)?;
         let NormShape { batch, channels, inner } = split(x)?;
         if batch * inner < 2 {
             let rule = "at least 2 values per channel to have a variance while training";
@@ -111,7 +111,7 @@ impl<T: Element> Op<T> for BatchNorm {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x, statistics, gain, shift] = reals("batch_norm", inputs)?;
+        let [&x, &statistics, &gain, &shift] = reals("batch_norm", inputs)?;
         let channels = split(x)?.channels;
         expect_shape(Shape::of([2, channels]), statistics)?;
         expect_shape(Shape::of([channels]), gain)?;
@@ -164,7 +164,7 @@ impl<T: Element> Op<T> for BatchNormBackwardAffine {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x, statistics, dy] = reals("batch_norm_backward_affine", inputs)?;
+        let [&x, &statistics, &dy] = reals("batch_norm_backward_affine", inputs)?;
         expect_shape(x, dy)?;
         Ok(ValueType::real(statistics))
     }
@@ -208,7 +208,7 @@ impl<T: Element> Op<T> for BatchNormBackwardInput {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x, _, _, dy, _] = reals("batch_norm_backward_input", inputs)?;
+        let [&x, _, _, &dy, _] = reals("batch_norm_backward_input", inputs)?;
         expect_shape(x, dy)?;
         Ok(ValueType::real(x))
     }

@@ -95,7 +95,7 @@ impl<T: Element> Op<T> for MaxPoolArgmax {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x] = reals("max_pool2d", inputs)?;
+        let [&x] = reals("max_pool2d", inputs)?;
         let shape = self.0.shape("max_pool2d", x)?;
         let elements = shape.kernel[0].saturating_mul(shape.kernel[1]);
         if elements > 256 {
@@ -145,7 +145,7 @@ impl<T: Element> Op<T> for MaxPoolSelect {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x, index] = expect("max_pool2d", inputs, [Kind::Real, Kind::Byte])?;
+        let [&x, &index] = expect("max_pool2d", inputs, [Kind::Real, Kind::Byte])?;
         if x != self.image {
             return Err(OpError::Shape { op: "max_pool2d", expected: self.image, got: x });
         }
@@ -224,7 +224,7 @@ impl<T: Element> Op<T> for AvgPool {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [got] = reals("avg_pool2d", inputs)?;
+        let [&got] = reals("avg_pool2d", inputs)?;
         let shape = self.options.shape("avg_pool2d", self.image)?;
         let small = pooled(self.image, &shape);
         let (expected, out) = if self.transposed { (small, self.image) } else { (self.image, small) };

@@ -57,7 +57,7 @@ impl<T: Element> Op<T> for Reduction {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [mut shape] = reals(self.op_name(), inputs)?;
+        let [&(mut shape)] = reals(self.op_name(), inputs)?;
         self.axes.check(self.op_name(), shape)?;
         for (axis, dim) in shape.dims_mut().iter_mut().enumerate() {
             if self.axes.contains(axis) {
@@ -146,7 +146,7 @@ impl<T: Element> Op<T> for ColumnSums {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [got] = reals("column_sums", inputs)?;
+        let [&got] = reals("column_sums", inputs)?;
         if got.rank() != 2 {
             return Err(OpError::Form { op: "column_sums", expected: "[rows, columns]", got });
         }

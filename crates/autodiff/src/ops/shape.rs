@@ -154,7 +154,7 @@ impl<T: Element> Op<T> for Copied {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x] = reals("copy", inputs)?;
+        let [&x] = reals("copy", inputs)?;
         Ok(ValueType::real(x))
     }
 
@@ -236,7 +236,7 @@ impl<T: Element> Op<T> for Gather {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [got] = reals(self.name, inputs)?;
+        let [&got] = reals(self.name, inputs)?;
         if got != self.from {
             return Err(OpError::Shape { op: self.name, expected: self.from, got });
         }
@@ -272,7 +272,7 @@ impl<T: Element> Op<T> for Scatter {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [got] = reals("scatter", inputs)?;
+        let [&got] = reals("scatter", inputs)?;
         if got != self.0.to {
             return Err(OpError::Shape { op: "scatter", expected: self.0.to, got });
         }
@@ -322,7 +322,7 @@ impl<T: Element> Op<T> for Concat {
         }
         let mut length = 0;
         for input in inputs {
-            let [got] = reals("concat", &[*input])?;
+            let [&got] = reals("concat", &[*input])?;
             length += got.dims().get(self.axis).copied().unwrap_or(0);
             let expected = first.with(self.axis, got.dims().get(self.axis).copied().unwrap_or(1));
             if got != expected {

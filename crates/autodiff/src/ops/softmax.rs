@@ -29,7 +29,7 @@ impl<T: Element> Op<T> for Softmax {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [x] = reals("softmax", inputs)?;
+        let [&x] = reals("softmax", inputs)?;
         Ok(ValueType::real(x))
     }
 
@@ -70,7 +70,7 @@ impl<T: Element> Op<T> for SoftmaxBackward {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        alike("softmax_backward", inputs).map(ValueType::real)
+        alike("softmax_backward", inputs)
     }
 
     #[cfg(feature = "std")]
@@ -135,7 +135,7 @@ impl<T: Element> Op<T> for CrossEntropy {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
-        let [logits, labels] = expect("cross_entropy", inputs, [Kind::Real, Kind::Index])?;
+        let [&logits, &labels] = expect("cross_entropy", inputs, [Kind::Real, Kind::Index])?;
         check_labels("cross_entropy", logits, labels)?;
         Ok(ValueType::real(Shape::SCALAR))
     }
@@ -169,7 +169,7 @@ impl<T: Element> Op<T> for CrossEntropyBackward {
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
         let kinds = [Kind::Real, Kind::Index, Kind::Real];
-        let [logits, labels, _] = expect("cross_entropy_backward", inputs, kinds)?;
+        let [&logits, &labels, _] = expect("cross_entropy_backward", inputs, kinds)?;
         check_labels("cross_entropy_backward", logits, labels)?;
         Ok(ValueType::real(logits))
     }

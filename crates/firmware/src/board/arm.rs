@@ -85,7 +85,8 @@ extern "C" fn start() -> ! {
 }
 
 #[cfg(feature = "start")]
-/// Any exception: a fault, since nothing enables an interrupt.
+/// Any exception: a fault, since nothing enables an interrupt. A panic is one too where it is an illegal instruction, as in the
+/// images of `cargo xtask mcu`.
 // SAFETY: nothing else has this name.
 #[unsafe(no_mangle)]
 extern "C" fn fault() -> ! {

@@ -51,7 +51,8 @@ global_asm!(
 );
 
 #[cfg(feature = "start")]
-/// Any trap: a fault, since nothing enables an interrupt.
+/// Any trap: a fault, since nothing enables an interrupt. A panic is one too where it is an illegal instruction, as in the images of
+/// `cargo xtask mcu`.
 // SAFETY: nothing else has this name.
 #[unsafe(no_mangle)]
 extern "C" fn trapped() -> ! {

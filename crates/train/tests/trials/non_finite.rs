@@ -46,7 +46,7 @@ fn a_huge_rate_is_found_in_the_layer_where_it_shows() {
         let data = points(&[[1.0, y], [2.0, y], [0.5, y], [1.5, y]]);
         let mut params = Params::new();
         let net = Sequential::new()
-            .then(Linear::with(params.at("line"), 1, 1, bantam_nn::Initializer::Constant(1.0), true))
+            .then(Linear::with(params.at("line"), 1, 1, bantam_nn::Initializer::constant(1.0), true))
             .then(curve);
         // Finite parameters, but far outside of what the curves can take.
         let trainer = Trainer::new(net, params).optimizer(Sgd::new(1e6)).batch(2).epochs(5);
