@@ -14,7 +14,7 @@ pub(crate) fn lstm<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     let mut params = Params::new();
     // Input, forget and output gate and candidate, of what comes in and of what was said before.
     let from_input = Linear::new(params.at("input"), features, 4 * units);
-    let from_hidden = Linear::with(params.at("hidden"), units, 4 * units, Initializer::LecunNormal, false);
+    let from_hidden = Linear::with(params.at("hidden"), units, 4 * units, Initializer::LECUN_NORMAL, false);
     let logits = Linear::new(params.at("logits"), units, 10);
     let graph = params.graph(Mode::Train);
     let x = graph.input("x", Shape::of([steps, batch, features]));
@@ -42,8 +42,8 @@ struct RowNorm {
 impl RowNorm {
     fn new(mut at: Scope<'_>, width: usize) -> RowNorm {
         RowNorm {
-            gain: at.parameter("gain", [width], Initializer::Constant(1.0)),
-            shift: at.parameter("shift", [width], Initializer::Zeros),
+            gain: at.parameter("gain", [width], Initializer::constant(1.0)),
+            shift: at.parameter("shift", [width], Initializer::ZEROS),
         }
     }
 
@@ -62,7 +62,7 @@ pub(crate) fn transformer<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     let [batch, length, width, heads, characters] = [16, 32, 64, 4, 65];
     let (rows, head) = (batch * length, width / heads);
     let mut params = Params::new();
-    let normal = Initializer::Normal { mean: 0.0, std: 0.02 };
+    let normal = Initializer::normal(0.0, 0.02);
     let embedding = params.root().parameter("embedding", [characters, width], normal);
     let places = params.root().parameter("places", [length, width], normal);
     let norms = ["norm1", "norm2", "norm3"].map(|name| RowNorm::new(params.at(name), width));
