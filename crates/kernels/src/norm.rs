@@ -203,22 +203,17 @@ pub fn norm_statistics<T: Element>(
             // SAFETY: tasks have different channels.
             let (mean, variance) =
                 unsafe { (mean.range(start, channels.len()), variance.range(start, channels.len())) };
-            let none: [&[T]; 2] = [&[], &[]];
-            let (first, channels_too) = (&mut *mean, channels.clone());
-            let term = Value;
-            run(
-                cx,
-                Sums {
-                    shape: *shape,
-                    term,
-                    x,
-                    dy: x,
-                    parameters: none,
-                    channels: channels_too,
-                    first,
-                    second: &mut [],
-                },
-            );
+            let sums = Sums {
+                shape: *shape,
+                term: Value,
+                x,
+                dy: x,
+                parameters: [&[], &[]],
+                channels: channels.clone(),
+                first: &mut *mean,
+                second: &mut [],
+            };
+            run(cx, sums);
             mean.iter_mut().for_each(|mean| *mean /= count);
             let (term, parameters, first) = (Deviation, [&*mean, &[]], &mut *variance);
             run(cx, Sums { shape: *shape, term, x, dy: x, parameters, channels, first, second: &mut [] });
