@@ -2,7 +2,9 @@
 
 use super::{Operand, same_at_all_levels, stream};
 use crate::{Choices, Outcome};
-use bantam_kernels::{NormShape, Span, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
+use bantam_kernels::{
+    NormShape, Span, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics,
+};
 
 /// Reads the bytes as a kernel, its shape and how its operands are filled.
 pub fn check(bytes: &[u8]) -> Outcome {
@@ -39,7 +41,17 @@ pub fn check(bytes: &[u8]) -> Outcome {
             _ => {
                 let (dgamma, dbeta) = (old.get(), beta.get());
                 dy.changed(|dx| {
-                    norm_backward_input(cx, &shape, x, mean, rstd, gamma, dgamma, dbeta, Span::Separate(dy.get(), dx));
+                    norm_backward_input(
+                        cx,
+                        &shape,
+                        x,
+                        mean,
+                        rstd,
+                        gamma,
+                        dgamma,
+                        dbeta,
+                        Span::Separate(dy.get(), dx),
+                    );
                 })
             }
         }
