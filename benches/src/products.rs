@@ -77,7 +77,8 @@ pub fn linear(cx: Context<'static>) -> Vec<Row> {
         .into()
 }
 
-/// The convolutions of small networks for 28 × 28 images, forward and both gradients.
+/// The convolutions of small networks for 28 × 28 and 32 × 32 images, forward and both gradients. Their work is that of the definition: Winograd's
+/// do less and may seem to exceed the peak.
 pub fn convolutions(cx: Context<'static>) -> Vec<Row> {
     let shape = |channels_in, size, channels_out, kernel: usize, groups| ConvShape {
         batch: 32,
@@ -94,6 +95,9 @@ pub fn convolutions(cx: Context<'static>) -> Vec<Row> {
     let shapes = [
         shape(1, 28, 32, 3, 1),
         shape(32, 14, 64, 3, 1),
+        shape(16, 32, 16, 3, 1),
+        shape(32, 16, 32, 3, 1),
+        shape(64, 8, 64, 3, 1),
         shape(64, 7, 64, 1, 1),
         shape(64, 14, 64, 1, 1),
         shape(32, 14, 32, 3, 32),
@@ -115,13 +119,13 @@ pub fn convolutions(cx: Context<'static>) -> Vec<Row> {
         );
         println!(
             "{name}: {}, by input {}, by weights {}",
-            s.forward_method(),
-            s.backward_input_method(),
-            s.backward_weight_method()
+            s.forward_method(cx.numerics),
+            s.backward_input_method(cx.numerics),
+            s.backward_weight_method(cx.numerics)
         );
         {
             let (x, weight, mut y) = (x.clone(), weight.clone(), dy.clone());
-            let mut scratch = vec![0.0; conv2d_forward_scratch(&s)];
+            let mut scratch = vec![0.0; conv2d_forward_scratch(&s, cx.numerics)];
             rows.push(Row::new(name.clone(), work, move || {
                 conv2d_forward(&cx, &s, &x, &weight, None, Activation::Relu, &mut y, &mut scratch);
                 black_box(&mut y);
@@ -129,14 +133,14 @@ pub fn convolutions(cx: Context<'static>) -> Vec<Row> {
         }
         {
             let (dy, weight, mut dx) = (dy.clone(), weight.clone(), x.clone());
-            let mut scratch = vec![0.0; conv2d_backward_input_scratch(&s)];
+            let mut scratch = vec![0.0; conv2d_backward_input_scratch(&s, cx.numerics)];
             rows.push(Row::new(format!("{name}, by input"), work, move || {
                 conv2d_backward_input(&cx, &s, &dy, &weight, &mut dx, false, &mut scratch);
                 black_box(&mut dx);
             }));
         }
         let mut dw = weight;
-        let mut scratch = vec![0.0; conv2d_backward_weight_scratch(&s)];
+        let mut scratch = vec![0.0; conv2d_backward_weight_scratch(&s, cx.numerics)];
         rows.push(Row::new(format!("{name}, by weights"), work, move || {
             conv2d_backward_weight(&cx, &s, &x, &dy, &mut dw, false, &mut scratch);
             black_box(&mut dw);

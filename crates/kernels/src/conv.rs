@@ -11,6 +11,7 @@ pub mod depthwise;
 pub mod direct;
 mod plain;
 mod pointwise;
+pub mod winograd;
 
 use crate::elementwise::{Span, functions, map};
 use crate::gemm::{
@@ -18,8 +19,8 @@ use crate::gemm::{
 };
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
-use bantam_core::Context;
+use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain};
+use bantam_core::{Context, Numerics};
 use core::fmt;
 use core::ops::Range;
 use depthwise::{MOST_TAPS, Planes, Weights};
@@ -153,7 +154,10 @@ impl ConvShape {
     }
 
     /// How [`conv2d_forward`] computes this shape.
-    pub fn forward_method(&self) -> ConvMethod {
+    pub fn forward_method(&self, numerics: Numerics) -> ConvMethod {
+        if numerics == Numerics::Fast && self.suits_squares() {
+            return ConvMethod::Winograd;
+        }
         if self.is_depthwise() {
             return ConvMethod::Depthwise;
         }
@@ -169,7 +173,10 @@ impl ConvShape {
     }
 
     /// How [`conv2d_backward_input`] computes this shape.
-    pub fn backward_input_method(&self) -> ConvMethod {
+    pub fn backward_input_method(&self, numerics: Numerics) -> ConvMethod {
+        if numerics == Numerics::Fast && self.suits_squares() {
+            return ConvMethod::Winograd;
+        }
         if self.is_depthwise() {
             return ConvMethod::Depthwise;
         }
@@ -181,7 +188,10 @@ impl ConvShape {
     }
 
     /// How [`conv2d_backward_weight`] computes this shape.
-    pub fn backward_weight_method(&self) -> ConvMethod {
+    pub fn backward_weight_method(&self, numerics: Numerics) -> ConvMethod {
+        if numerics == Numerics::Fast && self.suits_squares() {
+            return ConvMethod::Winograd;
+        }
         if self.is_depthwise() {
             return ConvMethod::Depthwise;
         }
@@ -313,6 +323,8 @@ pub enum ConvMethod {
     Depthwise,
     /// A kernel of one tap: a matrix product for each image, of the weights and the planes as they lie.
     Product,
+    /// 3×3 taps with a quarter of the products, in another order: with [`Numerics::Fast`] only.
+    Winograd,
 }
 
 impl ConvMethod {
@@ -333,6 +345,7 @@ impl fmt::Display for ConvMethod {
             ConvMethod::Panels => "panels",
             ConvMethod::Depthwise => "depthwise",
             ConvMethod::Product => "product",
+            ConvMethod::Winograd => "Winograd",
         })
     }
 }
@@ -676,13 +689,29 @@ fn task_scratch(window: &Window, depth: usize) -> usize {
     window.scratch() + panel_depth(depth) * TILE_COLUMNS
 }
 
-/// How many elements of scratch [`conv2d_forward`] needs.
-pub fn conv2d_forward_scratch(shape: &ConvShape) -> usize {
+/// How many elements of scratch [`conv2d_forward`] needs. Enough for [`Numerics::Fast`] is enough for both.
+pub fn conv2d_forward_scratch(shape: &ConvShape, numerics: Numerics) -> usize {
+    for_both(numerics, |numerics| forward_scratch(shape, shape.forward_method(numerics)))
+}
+
+/// The most that is needed with these numerics and with portable ones.
+fn for_both(numerics: Numerics, needed: impl Fn(Numerics) -> usize) -> usize {
+    let portable = needed(Numerics::Portable);
+    // Processors without vectors have one method.
+    if BASELINE_IS_PLAIN { portable } else { portable.max(needed(numerics)) }
+}
+
+/// The numerics that choose a method: those of `cx` if there is scratch enough.
+fn numerics_for(cx: &Context<'_>, scratch: usize, needed: fn(&ConvShape, Numerics) -> usize, shape: &ConvShape) -> Numerics {
+    if scratch < needed(shape, cx.numerics) { Numerics::Portable } else { cx.numerics }
+}
+
+fn forward_scratch(shape: &ConvShape, method: ConvMethod) -> usize {
     let window = shape.input_window();
-    match shape.forward_method() {
-        ConvMethod::Direct => {
-            shape.groups * packed_len(shape.out_group(), window.taps()) + shape.pieces() * window.scratch()
-        }
+    let packed = shape.groups * packed_len(shape.out_group(), window.taps());
+    match method {
+        ConvMethod::Direct => packed + shape.pieces() * window.scratch(),
+        ConvMethod::Winograd => packed + shape.squares(false).scratch(),
         ConvMethod::Panels => shape.pieces() * task_scratch(&window, window.taps()),
         ConvMethod::Depthwise => shape.pieces() * window.scratch(),
         ConvMethod::Product => {
@@ -709,16 +738,18 @@ pub fn conv2d_forward<T: Element>(
         x.len() == shape.input_len() && weight.len() == shape.weight_len() && y.len() == shape.output_len(),
     );
     require(
-        scratch.len() >= conv2d_forward_scratch(shape) && bias.is_none_or(|b| b.len() == shape.channels_out),
+        scratch.len() >= conv2d_forward_scratch(shape, Numerics::Portable)
+            && bias.is_none_or(|b| b.len() == shape.channels_out),
     );
     if is_plain(cx) {
         return plain::forward(cx, shape, x, weight, bias, activation, y, scratch);
     }
     let window = shape.input_window();
-    if shape.forward_method() == ConvMethod::Product {
+    let method = shape.forward_method(numerics_for(cx, scratch.len(), conv2d_forward_scratch, shape));
+    if method == ConvMethod::Product {
         return pointwise::forward(cx, shape, x, weight, bias, activation, y, scratch);
     }
-    if shape.forward_method() != ConvMethod::Direct {
+    if !matches!(method, ConvMethod::Direct | ConvMethod::Winograd) {
         return correlate(cx, shape, &window, x, weight, bias, activation, y, false, scratch);
     }
     let (kernels, kernels_packed) = (shape.out_group(), packed_len(shape.out_group(), window.taps()));
@@ -729,8 +760,12 @@ pub fn conv2d_forward<T: Element>(
         groups.for_each(|(planes, packed)| T::run(cx, Pack { planes, len: taps, packed }));
     }
     let finish = Finish { bias, relu: activation == Activation::Relu, accumulate: false };
-    let size = [shape.out_height(), shape.out_width()];
-    direct(cx, shape, &window, false, x, packed, finish, y, size, scratch);
+    if method == ConvMethod::Winograd {
+        winograd::outputs(cx, &shape.squares(false), x, packed, finish, y, scratch);
+    } else {
+        let size = [shape.out_height(), shape.out_width()];
+        direct(cx, shape, &window, false, x, packed, finish, y, size, scratch);
+    }
     apply_long(cx, activation, y);
 }
 
@@ -761,15 +796,17 @@ impl<T: Element> SimdOp for Pack<'_, '_, T> {
     }
 }
 
-/// How many elements of scratch [`conv2d_backward_input`] needs.
-pub fn conv2d_backward_input_scratch(shape: &ConvShape) -> usize {
-    match shape.backward_input_method() {
-        ConvMethod::Direct => {
-            let packed = packed_len(shape.in_group(), shape.out_group() * shape.taps());
-            let turned = shape.weight_len() / shape.groups;
-            let (window, _) = shape.gradient_parts();
-            turned + shape.groups * packed + shape.pieces() * window.scratch()
-        }
+/// How many elements of scratch [`conv2d_backward_input`] needs. Enough for [`Numerics::Fast`] is enough for both.
+pub fn conv2d_backward_input_scratch(shape: &ConvShape, numerics: Numerics) -> usize {
+    for_both(numerics, |numerics| backward_input_scratch(shape, shape.backward_input_method(numerics)))
+}
+
+fn backward_input_scratch(shape: &ConvShape, method: ConvMethod) -> usize {
+    let packed = shape.groups * packed_len(shape.in_group(), shape.out_group() * shape.taps());
+    let turned = shape.weight_len() / shape.groups;
+    match method {
+        ConvMethod::Direct => turned + packed + shape.pieces() * shape.gradient_parts().0.scratch(),
+        ConvMethod::Winograd => turned + packed + shape.squares(true).scratch(),
         ConvMethod::Panels => {
             let window = shape.gradient_window();
             shape.weight_len() + shape.pieces() * task_scratch(&window, window.taps())
@@ -796,15 +833,17 @@ pub fn conv2d_backward_input<T: Element>(
     require(
         dx.len() == shape.input_len() && weight.len() == shape.weight_len() && dy.len() == shape.output_len(),
     );
-    require(scratch.len() >= conv2d_backward_input_scratch(shape));
+    require(scratch.len() >= conv2d_backward_input_scratch(shape, Numerics::Portable));
     if is_plain(cx) {
         return plain::backward_input(shape, dy, weight, dx, accumulate, scratch);
     }
-    if shape.backward_input_method() == ConvMethod::Product {
+    let method =
+        shape.backward_input_method(numerics_for(cx, scratch.len(), conv2d_backward_input_scratch, shape));
+    if method == ConvMethod::Product {
         return pointwise::backward_input(cx, shape, dy, weight, dx, accumulate, scratch);
     }
     let (taps, inputs, outputs) = (shape.taps(), shape.in_group(), shape.out_group());
-    if shape.backward_input_method() != ConvMethod::Direct {
+    if !matches!(method, ConvMethod::Direct | ConvMethod::Winograd) {
         let (turned, scratch) = scratch.split_at_mut(shape.weight_len());
         // [groups, out, in, taps] becomes [groups, in, out, taps from last to first].
         for (i, kernel) in weight.chunks_exact(taps).enumerate() {
@@ -857,7 +896,11 @@ pub fn conv2d_backward_input<T: Element>(
         }
     }
     let finish = Finish { bias: None, relu: false, accumulate };
-    direct(cx, shape, &window, true, dy, packed, finish, dx, [shape.height, shape.width], scratch);
+    if method == ConvMethod::Winograd {
+        winograd::outputs(cx, &shape.squares(true), dy, packed, finish, dx, scratch);
+    } else {
+        direct(cx, shape, &window, true, dy, packed, finish, dx, [shape.height, shape.width], scratch);
+    }
 }
 
 /// The outputs of all parts of all images, with packed weights: of each group the parts one after the other. A plane of `y` has
@@ -1094,31 +1137,35 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
     }
 }
 
-/// How many elements of scratch [`conv2d_backward_weight`] needs.
-pub fn conv2d_backward_weight_scratch(shape: &ConvShape) -> usize {
-    shape.pieces() * (shape.sums_len() + shape.weight_task_scratch())
+/// How many elements of scratch [`conv2d_backward_weight`] needs. Enough for [`Numerics::Fast`] is enough for both.
+pub fn conv2d_backward_weight_scratch(shape: &ConvShape, numerics: Numerics) -> usize {
+    for_both(numerics, |numerics| match shape.backward_weight_method(numerics) {
+        ConvMethod::Winograd => shape.squares(false).gradient_scratch(),
+        method => shape.pieces() * (shape.sums_len(method) + shape.weight_task_scratch(method)),
+    })
 }
 
 impl ConvShape {
     /// Elements of the sums of a piece of the gradient by the weights.
-    fn sums_len(&self) -> usize {
-        match self.backward_weight_method() {
+    fn sums_len(&self, method: ConvMethod) -> usize {
+        match method {
             ConvMethod::Direct => {
                 let taps = self.in_group() * self.taps();
                 self.groups * packed_len(self.out_group(), taps.next_multiple_of(ROWS))
             }
-            ConvMethod::Panels | ConvMethod::Depthwise | ConvMethod::Product => self.weight_len(),
+            _ => self.weight_len(),
         }
     }
 
     /// Elements of scratch of a task of the gradient by the weights, beside its sums.
-    fn weight_task_scratch(&self) -> usize {
+    fn weight_task_scratch(&self, method: ConvMethod) -> usize {
         let window = self.input_window();
-        match self.backward_weight_method() {
+        match method {
             ConvMethod::Direct => window.scratch() + packed_len(self.out_group(), self.out_plane()),
             ConvMethod::Panels => task_scratch(&window, self.out_plane()),
             ConvMethod::Depthwise => window.scratch(),
             ConvMethod::Product => gemm_scratch(&self.weight_product()).max(LANES * self.out_plane()),
+            ConvMethod::Winograd => 0,
         }
     }
 }
@@ -1137,7 +1184,7 @@ pub fn conv2d_backward_weight<T: Element>(
     scratch: &mut [T],
 ) {
     require(x.len() == shape.input_len() && dw.len() == shape.weight_len() && dy.len() == shape.output_len());
-    require(scratch.len() >= conv2d_backward_weight_scratch(shape));
+    require(scratch.len() >= conv2d_backward_weight_scratch(shape, Numerics::Portable));
     if dw.is_empty() {
         return;
     }
@@ -1150,13 +1197,18 @@ pub fn conv2d_backward_weight<T: Element>(
     if is_plain(cx) {
         return plain::backward_weight(shape, x, dy, dw, accumulate, scratch);
     }
-    let (window, pieces, sums_len) = (shape.input_window(), shape.pieces(), shape.sums_len());
+    let method =
+        shape.backward_weight_method(numerics_for(cx, scratch.len(), conv2d_backward_weight_scratch, shape));
+    if method == ConvMethod::Winograd {
+        return winograd::weight_gradient(cx, &shape.squares(false), x, dy, dw, accumulate, scratch);
+    }
+    let (window, pieces, sums_len) = (shape.input_window(), shape.pieces(), shape.sums_len(method));
     let (sums, scratch) = scratch.split_at_mut(pieces * sums_len);
-    let len = shape.weight_task_scratch();
+    let len = shape.weight_task_scratch(method);
     let piece_sums = |piece: usize, sum: &mut [T], scratch: &mut [T], used: bool| {
         let images = shape.images(piece, pieces);
         let window = &window;
-        match shape.backward_weight_method() {
+        match method {
             ConvMethod::Direct => {
                 T::run(cx, DirectWeightGradient { cx, shape, window, x, dy, images, sum, scratch, used })
             }
@@ -1172,6 +1224,7 @@ pub fn conv2d_backward_weight<T: Element>(
                 // Without outputs there are no products.
                 T::run(cx, Weights { window, x, dy, plane: plane.max(1), sums: sum, scratch });
             }
+            ConvMethod::Winograd => {}
         }
     };
     if cx.executor.lanes() == 1 {
@@ -1201,7 +1254,7 @@ pub fn conv2d_backward_weight<T: Element>(
     }
     let sum = &sums[..sums_len];
     let give = |dw: &mut T, sum: T| *dw = if accumulate { *dw + sum } else { sum };
-    if shape.backward_weight_method() != ConvMethod::Direct {
+    if method != ConvMethod::Direct {
         dw.iter_mut().zip(sum).for_each(|(dw, sum)| give(dw, *sum));
         return;
     }

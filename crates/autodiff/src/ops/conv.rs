@@ -130,7 +130,7 @@ impl<T: Element> Op<T> for ConvForward {
 
     fn scratch(&self, inputs: &[ValueType]) -> usize {
         let shape = self.options.shape(inputs[0].shape, inputs[1].shape);
-        shape.map_or(0, |shape| conv2d_forward_scratch(&shape))
+        shape.map_or(0, |shape| conv2d_forward_scratch(&shape, bantam_core::Numerics::Fast))
     }
 
     #[cfg(feature = "std")]
@@ -206,7 +206,7 @@ impl<T: Element> Op<T> for ConvBackwardInput {
     }
 
     fn scratch(&self, _inputs: &[ValueType]) -> usize {
-        conv2d_backward_input_scratch(&self.shape)
+        conv2d_backward_input_scratch(&self.shape, bantam_core::Numerics::Fast)
     }
 
     #[cfg(feature = "std")]
@@ -259,7 +259,7 @@ impl<T: Element> Op<T> for ConvBackwardWeight {
     }
 
     fn scratch(&self, _inputs: &[ValueType]) -> usize {
-        conv2d_backward_weight_scratch(&self.shape)
+        conv2d_backward_weight_scratch(&self.shape, bantam_core::Numerics::Fast)
     }
 
     #[cfg(feature = "std")]

@@ -9,7 +9,7 @@ use super::{ConvMethod, ConvShape, Part, Window, apply_long};
 use crate::gemm::Activation;
 use crate::require;
 use crate::simd::{Element, LANES, Scalar, Vector};
-use bantam_core::Context;
+use bantam_core::{Context, Numerics};
 
 /// Three nested loops, the outermost first, over places in the planes and in another slice. Steps back wrap around.
 #[derive(Clone, Copy)]
@@ -359,7 +359,7 @@ pub(super) fn backward_input<T: Element>(
     accumulate: bool,
     scratch: &mut [T],
 ) {
-    let method = shape.backward_input_method();
+    let method = shape.backward_input_method(Numerics::Portable);
     let goes_on = accumulate && matches!(method, ConvMethod::Panels | ConvMethod::Product);
     let finish = Finish { bias: None, goes_on, relu: false, accumulate: accumulate && !goes_on };
     let lanes = [shape.in_group(), shape.taps(), shape.height * shape.width];

@@ -40,7 +40,7 @@ impl<T: Element> SimdOp for PanelColumns<T> {
 
 /// What the sums start from.
 #[derive(Clone, Copy)]
-pub(super) enum Start<T> {
+pub(crate) enum Start<T> {
     Zero,
     /// Row i of the block from row i of a matrix with this stride: C itself, or with 0 one row for all.
     Rows(*const T, usize),
@@ -50,28 +50,28 @@ pub(super) enum Start<T> {
 
 /// Rows that will be copied next, and are asked for meanwhile.
 #[derive(Clone, Copy)]
-pub(super) struct Next<T> {
-    pub(super) data: *const T,
-    pub(super) stride: usize,
-    pub(super) rows: usize,
+pub(crate) struct Next<T> {
+    pub(crate) data: *const T,
+    pub(crate) stride: usize,
+    pub(crate) rows: usize,
     /// Elements of a row.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 /// The tiles of all rows of a block over one panel.
 pub struct Tiles<T> {
     /// The block's first row at the first depth, and the strides of rows and depths.
-    pub(super) a: *const T,
-    pub(super) a_strides: [usize; 2],
-    pub(super) panel: Panel<T>,
-    pub(super) depth: usize,
-    pub(super) start: Start<T>,
+    pub(crate) a: *const T,
+    pub(crate) a_strides: [usize; 2],
+    pub(crate) panel: Panel<T>,
+    pub(crate) depth: usize,
+    pub(crate) start: Start<T>,
     /// The least result: 0 or minus infinity.
-    pub(super) floor: T,
-    pub(super) c: *mut T,
-    pub(super) c_stride: usize,
-    pub(super) rows: usize,
-    pub(super) next: Option<Next<T>>,
+    pub(crate) floor: T,
+    pub(crate) c: *mut T,
+    pub(crate) c_stride: usize,
+    pub(crate) rows: usize,
+    pub(crate) next: Option<Next<T>>,
 }
 
 impl<T: Element> SimdOp for Tiles<T> {

@@ -54,17 +54,17 @@ fn multiply(cx: &Context<'_>, x: &[&[f32]], y: &mut [f32]) {
 }
 
 fn convolve(cx: &Context<'_>, shape: &ConvShape, x: &[&[f32]], y: &mut [f32]) {
-    let mut scratch = vec![f32::NAN; conv2d_forward_scratch(shape)];
+    let mut scratch = vec![f32::NAN; conv2d_forward_scratch(shape, cx.numerics)];
     conv2d_forward(cx, shape, x[0], x[1], None, Activation::Relu, y, &mut scratch);
 }
 
 fn convolve_back(cx: &Context<'_>, shape: &ConvShape, x: &[&[f32]], dx: &mut [f32]) {
-    let mut scratch = vec![f32::NAN; conv2d_backward_input_scratch(shape)];
+    let mut scratch = vec![f32::NAN; conv2d_backward_input_scratch(shape, cx.numerics)];
     conv2d_backward_input(cx, shape, x[0], x[1], dx, true, &mut scratch);
 }
 
 fn weigh_back(cx: &Context<'_>, shape: &ConvShape, x: &[&[f32]], dw: &mut [f32]) {
-    let mut scratch = vec![f32::NAN; conv2d_backward_weight_scratch(shape)];
+    let mut scratch = vec![f32::NAN; conv2d_backward_weight_scratch(shape, cx.numerics)];
     conv2d_backward_weight(cx, shape, x[0], x[1], dw, true, &mut scratch);
 }
 
@@ -315,7 +315,7 @@ fn shapes_without_elements() {
         let (weight, mut dw) = (vec![1.0; shape.weight_len()], vec![f32::NAN; shape.weight_len()]);
         convolve(&cx, &shape, &[&[], &weight], &mut []);
         convolve_back(&cx, &shape, &[&[], &weight], &mut []);
-        let mut scratch = vec![0.0; conv2d_backward_weight_scratch(&shape)];
+        let mut scratch = vec![0.0; conv2d_backward_weight_scratch(&shape, cx.numerics)];
         conv2d_backward_weight(&cx, &shape, &[], &[], &mut dw, false, &mut scratch);
         assert!(dw.iter().all(|dw| *dw == 0.0), "{cx:?}");
         gather_rows::<f32>(&cx, &[], 0, &[1, 2], &mut []);

@@ -16,3 +16,4 @@ mod softmax;
 mod streams;
 mod strided;
 mod support;
+mod winograd;
