@@ -1,7 +1,7 @@
 //! The seam between an operation and everything else.
 
 use crate::{Element, Kind, OpError, ValueType};
-use bantam_core::Context;
+use bantam_core::{Context, Numerics};
 #[cfg(feature = "alloc")]
 use bantam_kernels::Activation;
 use bantam_kernels::{Arg, Span};
@@ -75,9 +75,10 @@ pub trait Op<T: Element>: Send + Sync {
         self.to_rust().map(|op| format!("Op::<{}>::eval(&{op}, cx, io)", T::NAME))
     }
 
-    /// Elements of scratch memory that [`eval`](Self::eval) needs for these inputs.
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
-        let _ = inputs;
+    /// Elements of scratch memory that [`eval`](Self::eval) needs for these inputs. With [`Numerics::Fast`] no less than with
+    /// portable ones: what a plan is made for, it can compute with either.
+    fn scratch(&self, inputs: &[ValueType], numerics: Numerics) -> usize {
+        let _ = (inputs, numerics);
         0
     }
 

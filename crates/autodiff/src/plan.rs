@@ -16,7 +16,7 @@ use crate::{
     ops::{Alike, Copied, LossScale},
 };
 use alloc::{string::String, vec, vec::Vec};
-use bantam_core::{Optimizer, Shape};
+use bantam_core::{Numerics, Optimizer, Shape};
 use bantam_kernels::{functions, simd::BASELINE_IS_PLAIN};
 use core::{fmt, ops::Range};
 
@@ -222,6 +222,7 @@ pub struct Planner<'g, T: Element = f32> {
     accumulate: Option<Pass<T>>,
     split: Option<Pass<T>>,
     share: bool,
+    numerics: Numerics,
     alignment: usize,
     piece: usize,
     /// Where another plan has its residents, and its alignment.
@@ -252,6 +253,7 @@ impl<T: Element> Graph<T> {
             accumulate: None,
             split: None,
             share: true,
+            numerics: Numerics::default(),
             alignment: 64,
             piece: PIECE,
             same_memory: None,
@@ -323,6 +325,14 @@ impl<'g, T: Element> Planner<'g, T> {
     #[must_use]
     pub fn alignment(mut self, bytes: usize) -> Self {
         self.alignment = bytes.clamp(8, 64).next_power_of_two();
+        self
+    }
+
+    /// The numerics that there will be scratch memory for. Default: [`Numerics::Fast`], whose plans serve both; with a plan for
+    /// portable ones, which is smaller, a convolution computes in the order of portable ones with either.
+    #[must_use]
+    pub fn numerics(mut self, numerics: Numerics) -> Self {
+        self.numerics = numerics;
         self
     }
 
@@ -899,7 +909,7 @@ impl<'a, T: Element> Lowering<'a, T> {
                 for &input in inputs {
                     types.push(self.values[input as usize].ty);
                 }
-                let elements = op.scratch(&types);
+                let elements = op.scratch(&types, self.planner.numerics);
                 if elements > 0 {
                     scratch_of[at] = (storages.len(), elements);
                     // What is too large for an address is found when bytes are added up.

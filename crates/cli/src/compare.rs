@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::pictures::{self, Line};
 use crate::print;
 use crate::samples::{Parts, Source};
-use crate::train::{optimizer, prepare, threads, trainer};
+use crate::train::{on, optimizer, prepare, threads, trainer};
 use crate::values::{Model, Optimizer as Rule, Schedule as Course};
 use bantam::optim::ALL;
 use bantam::prelude::*;
@@ -87,7 +87,7 @@ pub fn compare(arguments: CompareArguments) -> Result<i32, Failure> {
     }
     // All that can be wrong is found out before the first run.
     for (_, settings, _) in tables.iter().flat_map(|(_, rows)| rows) {
-        prepare(settings, &parts, &threads)?;
+        prepare(settings, &parts, on(&threads))?;
     }
     std::fs::create_dir_all(&out).map_err(|error| Failure::new(format!("{}: {error}", out.display())))?;
     for (what, rows) in tables {
@@ -245,7 +245,7 @@ fn train(name: &str, settings: &Settings, parts: &Parts<'_>, threads: &Threads) 
         step: Duration::ZERO,
         state_bytes: state_bytes(settings, parts, threads)?,
     };
-    let ended = trainer(settings, parts, threads)?.fit_observed(&*parts.train, |event| {
+    let ended = trainer(settings, parts, on(threads))?.fit_observed(&*parts.train, |event| {
         match event {
             Event::Batch { .. } => times.push(begun.elapsed()),
             Event::Epoch(record) => {
@@ -273,7 +273,7 @@ fn train(name: &str, settings: &Settings, parts: &Parts<'_>, threads: &Threads) 
 
 /// The bytes that the optimizer keeps beside the parameters.
 fn state_bytes(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Result<usize, Failure> {
-    let network = prepare(settings, parts, threads)?;
+    let network = prepare(settings, parts, on(threads))?;
     let rule = optimizer(settings, 1)?;
     let specs =
         network.params().specs().iter().enumerate().filter(|(_, spec)| spec.trainable && !spec.buffer);

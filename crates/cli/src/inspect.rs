@@ -7,12 +7,12 @@ use crate::models;
 use crate::print;
 use crate::run_folder::RunFolder;
 use crate::samples::{self, Parts, Source};
-use crate::train::{prepare, threads};
+use crate::train::{on, prepare, threads};
 use crate::values::Optimizer;
 use bantam::autodiff::Memory;
+use bantam::core::{Context, Numerics};
 use bantam::optim::Sgd;
 use bantam::prelude::{Trainer, cross_entropy};
-use bantam::threads::Threads;
 use core::fmt::Write;
 
 /// Prints the summary of a network and the memory that training it takes; with a target, also whether that fits.
@@ -27,7 +27,10 @@ pub fn inspect(arguments: InspectArguments) -> Result<i32, Failure> {
     let source = Source::open(&settings.data)?;
     let parts = source.parts(&settings)?;
     let threads = threads(&settings)?;
-    let network = prepare(&settings, &parts, &threads)?;
+    // Boards compute with portable numerics, in less memory.
+    let numerics = if arguments.target_ram.is_some() { Numerics::Portable } else { Numerics::default() };
+    let context = Context { numerics, ..on(&threads) };
+    let network = prepare(&settings, &parts, context)?;
     let memory = network.plan().memory();
     let mut text = format!(
         "{}\n\ntraining with batches of {}:\n{memory}\n",
@@ -43,7 +46,7 @@ pub fn inspect(arguments: InspectArguments) -> Result<i32, Failure> {
             }
             Err(error) => {
                 text += &format!("\ndoes not fit: {error}\n");
-                text += &advice(ram, &memory, &what_if(&settings, &parts, &threads));
+                text += &advice(ram, &memory, &what_if(&settings, &parts, context));
                 code = 1;
             }
         }
@@ -57,10 +60,10 @@ type Remedy = (String, Memory);
 
 /// What would become of the memory with other settings. Plans are cheap, so each is made; what makes no network with
 /// these data is left out.
-fn what_if(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Vec<Remedy> {
+fn what_if(settings: &Settings, parts: &Parts<'_>, context: Context<'_>) -> Vec<Remedy> {
     let mut remedies = Vec::new();
     let mut consider = |name: &str, changed: Settings| {
-        if let Ok(network) = prepare(&changed, parts, threads) {
+        if let Ok(network) = prepare(&changed, parts, context) {
             remedies.push((name.to_owned(), network.plan().memory()));
         }
     };
@@ -98,7 +101,8 @@ fn what_if(settings: &Settings, parts: &Parts<'_>, threads: &Threads) -> Vec<Rem
         if params.freeze("*").is_err() || params.unfreeze(kept).is_err() {
             continue;
         }
-        let trainer = Trainer::new(model, params).loss(cross_entropy).batch(1).optimizer(Sgd::new(0.1));
+        let trainer = Trainer::new(model, params).context(context).loss(cross_entropy).batch(1);
+        let trainer = trainer.optimizer(Sgd::new(0.1));
         if let Ok(network) = trainer.prepare(&*parts.train) {
             remedies
                 .push((format!("{name}, --batch 1 (from code: Params::freeze)"), network.plan().memory()));

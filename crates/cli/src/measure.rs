@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::print;
 use crate::progress::Progress;
 use crate::samples::{Parts, Source};
-use crate::train::{prepare, threads, trainer};
+use crate::train::{on, prepare, threads, trainer};
 use bantam::prelude::*;
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -41,14 +41,14 @@ pub fn measure(arguments: MeasureArguments) -> Result<i32, Failure> {
     }
     // All that can be wrong is found out before the first run.
     for (_, settings, parts) in &runs {
-        prepare(settings, parts, &threads)?;
+        prepare(settings, parts, on(&threads))?;
     }
 
     let mut accuracies = Vec::new();
     for (name, settings, parts) in &runs {
         let begun = Instant::now();
         let mut progress = None;
-        let mut trained = trainer(settings, parts, &threads)?.fit_observed(&*parts.train, |event| {
+        let mut trained = trainer(settings, parts, on(&threads))?.fit_observed(&*parts.train, |event| {
             match (event, &mut progress) {
                 (Event::Start { batches, epochs, .. }, _) => {
                     progress = Some((Progress::new(epochs, batches, 0), batches));

@@ -34,7 +34,7 @@ pub fn train(arguments: TrainArguments) -> Result<i32, Failure> {
     let source = Source::open(&settings.data)?;
     let parts = source.parts(&settings)?;
     let threads = threads(&settings)?;
-    prepare(&settings, &parts, &threads)?;
+    prepare(&settings, &parts, on(&threads))?;
     let folder = match &arguments.run {
         Some(path) if arguments.resume => RunFolder::open(path)?,
         chosen => RunFolder::create(&settings, chosen.as_deref())?,
@@ -50,6 +50,11 @@ pub fn threads(settings: &Settings) -> Result<Threads, Failure> {
     Ok(settings.threads.map_or_else(|| Ok(Threads::default()), Threads::new)?)
 }
 
+/// Where training runs: on these threads, with this CPU's best instructions.
+pub fn on(threads: &Threads) -> Context<'_> {
+    Context { executor: threads, ..Context::default() }
+}
+
 /// The network before it is trained, with every plan that training takes.
 ///
 /// # Errors
@@ -57,9 +62,9 @@ pub fn threads(settings: &Settings) -> Result<Threads, Failure> {
 pub fn prepare<'a>(
     settings: &Settings,
     parts: &'a Parts<'_>,
-    threads: &'a Threads,
+    context: Context<'a>,
 ) -> Result<Network<'a>, Failure> {
-    trainer(settings, parts, threads)?.prepare(&*parts.train).map_err(|error| match error {
+    trainer(settings, parts, context)?.prepare(&*parts.train).map_err(|error| match error {
         Error::LastBatch { rows, error } => Failure::new(format!(
             "--batch {}: the last batch of each epoch is left with {rows} of {} samples, too few for {}: choose \
              another --batch",
@@ -82,7 +87,7 @@ pub fn prepare<'a>(
 pub fn trainer<'a>(
     settings: &Settings,
     parts: &'a Parts<'_>,
-    threads: &'a Threads,
+    context: Context<'a>,
 ) -> Result<Trainer<'a>, Failure> {
     let (model, params) = models::build(settings, parts.train.features(), samples::classes(&*parts.train));
     let batch = settings.batch * settings.accumulate;
@@ -93,7 +98,7 @@ pub fn trainer<'a>(
         .epochs(settings.epochs as u64)
         .seed(settings.seed)
         .validate(&*parts.validation)
-        .context(Context { executor: threads, ..Context::default() });
+        .context(context);
     if let Some(patience) = settings.patience {
         trainer = trainer.stop_early_with(patience as u64, settings.min_delta, true);
     }
@@ -132,7 +137,7 @@ fn run(
     let mut failure = None;
     let (mut batches_per_epoch, mut arena_bytes) = (1, 0);
 
-    let mut trainer = trainer(settings, parts, threads)?.checkpoint_file(folder.checkpoint());
+    let mut trainer = trainer(settings, parts, on(threads))?.checkpoint_file(folder.checkpoint());
     if resume && folder.checkpoint().exists() {
         trainer = trainer.resume_file(folder.checkpoint())?;
     }

@@ -63,7 +63,7 @@ fn run() -> u8 {
         dilation: [1, 1],
         groups: 1,
     };
-    if conv2d_forward_scratch(&shape) > scratch.len() {
+    if conv2d_forward_scratch(&shape, cx.numerics) > scratch.len() {
         return 1;
     }
     let (x, weight) = (&a[..8 * 16 * 16], &b[..16 * 8 * 9]);

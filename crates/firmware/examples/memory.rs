@@ -1,7 +1,7 @@
 //! What each way to save memory is worth: the arenas of plans, in bytes, as Markdown. For hosts.
 
 use bantam::autodiff::{Error, Mode, Plan, UpdateOrder};
-use bantam::core::{Optimizer, Shape};
+use bantam::core::{Numerics, Optimizer, Shape};
 use bantam::nn::{
     Activation, Concat, Conv2d, Dropout, Flatten, Layer, Linear, MaxPool2d, Params, Recompute, Sequential,
     loss::cross_entropy,
@@ -91,7 +91,12 @@ fn bytes(way: &Way, dims: &[usize], params: &mut Params, net: &impl Layer) -> Re
     let dims = [&[way.batch], dims].concat();
     let x = graph.input("features", Shape::new(&dims).unwrap_or(Shape::SCALAR));
     let loss = cross_entropy(net.forward(x), graph.indices("labels", Shape::of([way.batch])));
-    let planner = graph.planner().alignment(ALIGNMENT).optimizer(way.optimizer).update(way.order);
+    let planner = graph
+        .planner()
+        .numerics(Numerics::Portable)
+        .alignment(ALIGNMENT)
+        .optimizer(way.optimizer)
+        .update(way.order);
     let plan: Plan = planner.share_memory(way.shares).micro_batches(way.accumulates).loss(loss).build()?;
     let frozen = params.specs().iter().filter(|spec| !spec.trainable && !spec.buffer);
     let frozen: usize = frozen.map(|spec| (4 * spec.shape.len()).next_multiple_of(ALIGNMENT)).sum();

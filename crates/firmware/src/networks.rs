@@ -5,7 +5,7 @@ use crate::training::{DIGITS_CNN, DIGITS_MLP, PATTERNS_MLP};
 use crate::training::{Network, Stopped};
 use crate::vibration::WINDOW;
 use bantam::autodiff::{Error, Mode, Plan, Session, UpdateOrder, Var, ops::Conv2dOptions};
-use bantam::core::{Context, Optimizer, Shape};
+use bantam::core::{Context, Numerics, Optimizer, Shape};
 use bantam::nn::{Conv2d, Initializer, Layer, Linear, Parameter, Params, Scope, loss::cross_entropy};
 use bantam::optim::{Adam, Sgd};
 
@@ -53,12 +53,18 @@ fn plans<L: Layer>(
     let x = graph.input("features", shape);
     let labels = graph.indices("labels", Shape::of([batch]));
     let loss = cross_entropy(net.forward(x), labels);
-    let planner = graph.planner().alignment(ALIGNMENT).optimizer(&optimizer).update(order);
+    let planner =
+        graph.planner().numerics(Numerics::Portable).alignment(ALIGNMENT).optimizer(&optimizer).update(order);
     let train = planner.micro_batches(micro_batches).loss(loss).build()?;
 
     let graph = params.graph(Mode::Infer);
     let x = graph.input("features", shape);
-    let evaluate = graph.planner().same_memory_as(&train).output("logits", net.forward(x)).build()?;
+    let evaluate = graph
+        .planner()
+        .numerics(Numerics::Portable)
+        .same_memory_as(&train)
+        .output("logits", net.forward(x))
+        .build()?;
     Ok(Plans { train, evaluate, params })
 }
 

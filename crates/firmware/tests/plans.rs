@@ -3,7 +3,7 @@
 #![cfg(feature = "alloc")]
 
 use bantam::autodiff::{Aligned, BindError, StaticSession, StaticStepError, static_plan};
-use bantam::core::Context;
+use bantam::core::{Context, Numerics};
 use bantam::optim::{Adam, Sgd};
 use bantam_firmware::networks::{self, Planned, Plans};
 use bantam_firmware::plans::{
@@ -158,7 +158,8 @@ fn gradients_in_parts_have_the_same_bits_and_need_no_room() {
         let graph = params.graph(Mode::Train);
         let x = graph.input("features", Shape::of([1, widths[0]]));
         let loss = cross_entropy(net.forward(x), graph.indices("labels", Shape::of([1])));
-        let planner = graph.planner().alignment(8).optimizer(optimizer).update(order);
+        let planner =
+            graph.planner().numerics(Numerics::Portable).alignment(8).optimizer(optimizer).update(order);
         (planner.loss(loss).build().unwrap(), params)
     };
     let sgd = Sgd::new(0.05);

@@ -702,7 +702,12 @@ fn for_both(numerics: Numerics, needed: impl Fn(Numerics) -> usize) -> usize {
 }
 
 /// The numerics that choose a method: those of `cx` if there is scratch enough.
-fn numerics_for(cx: &Context<'_>, scratch: usize, needed: fn(&ConvShape, Numerics) -> usize, shape: &ConvShape) -> Numerics {
+fn numerics_for(
+    cx: &Context<'_>,
+    scratch: usize,
+    needed: fn(&ConvShape, Numerics) -> usize,
+    shape: &ConvShape,
+) -> Numerics {
     if scratch < needed(shape, cx.numerics) { Numerics::Portable } else { cx.numerics }
 }
 

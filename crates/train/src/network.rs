@@ -3,7 +3,7 @@
 use crate::Error;
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use bantam_autodiff::{Graph, Mode, Plan, Session, ValueType, Var};
-use bantam_core::{Context, Optimizer, Shape, UpdateContext};
+use bantam_core::{Context, Numerics, Optimizer, Shape, UpdateContext};
 use bantam_data::{Batches, Dataset, Sampler, Sequential, Target};
 use bantam_nn::{Layer, Params, Summary};
 use core::fmt;
@@ -72,6 +72,8 @@ pub(crate) struct Traced<'a> {
     /// The shape of one sample.
     pub features: Shape,
     pub target: Target,
+    /// What its plans have memory for.
+    pub numerics: Numerics,
 }
 
 /// A model with the numbers of its parameters, ready to evaluate and predict.
@@ -125,6 +127,7 @@ impl<'a> Network<'a> {
             params,
             features: like.features(),
             target: like.target(),
+            numerics: Numerics::default(),
         };
         let uses: Vec<Use> = Use::to_evaluate(like.len()).collect();
         Network::make(model, &uses, None, Context::default(), seed)
@@ -413,7 +416,8 @@ impl Traced<'_> {
             return Err(Error::Output { expected, got: prediction.shape() });
         }
         let loss = (self.loss)(prediction, y);
-        let mut planner = graph.planner().output("prediction", prediction).output("loss", loss);
+        let mut planner =
+            graph.planner().numerics(self.numerics).output("prediction", prediction).output("loss", loss);
         if let (Mode::Train, Some(training)) = (what.mode, training) {
             planner = planner.loss(loss).optimizer(training.optimizer).micro_batches(training.micro_batches);
         }

@@ -286,6 +286,7 @@ impl<'a> Trainer<'a> {
             params: core::mem::take(&mut self.params),
             features: train.features(),
             target: train.target(),
+            numerics: self.context.numerics,
         };
         let network = Network::make(model, &uses, Some(training), self.context, self.seed)?;
         if let Some(validation) = self.validation {

@@ -9,7 +9,7 @@ use crate::{Gradient, NodeRef, Shared, Var};
 use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
-use bantam_core::Shape;
+use bantam_core::{Numerics, Shape};
 use bantam_kernels::{
     Activation, ConvShape, conv2d_backward_input, conv2d_backward_input_scratch, conv2d_backward_weight,
     conv2d_backward_weight_scratch, conv2d_forward, conv2d_forward_scratch,
@@ -128,9 +128,9 @@ impl<T: Element> Op<T> for ConvForward {
         Ok(ValueType::real(out_shape(&shape)))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], numerics: Numerics) -> usize {
         let shape = self.options.shape(inputs[0].shape, inputs[1].shape);
-        shape.map_or(0, |shape| conv2d_forward_scratch(&shape, bantam_core::Numerics::Fast))
+        shape.map_or(0, |shape| conv2d_forward_scratch(&shape, numerics))
     }
 
     #[cfg(feature = "std")]
@@ -205,8 +205,8 @@ impl<T: Element> Op<T> for ConvBackwardInput {
         Ok(ValueType::real(image_shape(&self.shape)))
     }
 
-    fn scratch(&self, _inputs: &[ValueType]) -> usize {
-        conv2d_backward_input_scratch(&self.shape, bantam_core::Numerics::Fast)
+    fn scratch(&self, _: &[ValueType], numerics: Numerics) -> usize {
+        conv2d_backward_input_scratch(&self.shape, numerics)
     }
 
     #[cfg(feature = "std")]
@@ -258,8 +258,8 @@ impl<T: Element> Op<T> for ConvBackwardWeight {
         Ok(ValueType::real(weight_shape(&self.shape)))
     }
 
-    fn scratch(&self, _inputs: &[ValueType]) -> usize {
-        conv2d_backward_weight_scratch(&self.shape, bantam_core::Numerics::Fast)
+    fn scratch(&self, _: &[ValueType], numerics: Numerics) -> usize {
+        conv2d_backward_weight_scratch(&self.shape, numerics)
     }
 
     #[cfg(feature = "std")]

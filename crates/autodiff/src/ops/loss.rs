@@ -8,7 +8,7 @@ use crate::{Gradient, NodeRef, Var};
 use alloc::string::String;
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
-use bantam_core::Shape;
+use bantam_core::{Numerics, Shape};
 use bantam_kernels::{Arg, functions, sum_of_squares, zip};
 
 /// What the gradient of the loss starts from; see [`StepContext::loss_scale`].
@@ -48,7 +48,7 @@ impl<T: Element> Op<T> for MeanSquaredError {
         Ok(ValueType::real(Shape::SCALAR))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         inputs[0].len()
     }
 

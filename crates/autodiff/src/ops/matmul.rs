@@ -10,7 +10,7 @@ use crate::{Gradient, NodeRef, Shared, Var};
 use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
-use bantam_core::{Shape, broadcast_shapes};
+use bantam_core::{Numerics, Shape, broadcast_shapes};
 use bantam_kernels::{Activation, Bias, Gemm, gemm, gemm_scratch};
 
 /// The product of two matrices, each transposed or not: what derivatives hold, so that a board need not have what walks over
@@ -85,7 +85,7 @@ impl<T: Element> Op<T> for MatMul {
         self.rows_and_columns(a, b).map(|out| ValueType::real(Shape::of(out)))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         gemm_scratch(&self.gemm(inputs[0].shape, inputs[1].shape))
     }
 
@@ -149,8 +149,8 @@ impl<T: Element> Op<T> for BatchedMatMul {
         Ok(ValueType::real(out.with(rank - 2, m).with(rank - 1, n)))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
-        Op::<T>::scratch(&self.0, inputs)
+    fn scratch(&self, inputs: &[ValueType], numerics: Numerics) -> usize {
+        Op::<T>::scratch(&self.0, inputs, numerics)
     }
 
     #[cfg(feature = "std")]
@@ -257,7 +257,7 @@ impl<T: Element> Op<T> for Linear {
         Ok(ValueType::real(x.with(x.rank() - 1, weight[0])))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         gemm_scratch(&Linear::gemm([inputs[0].shape, inputs[1].shape]))
     }
 

@@ -13,8 +13,8 @@ use crate::{Gradient, Mode, NodeRef, Var};
 use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
-use bantam_core::Shape;
 use bantam_core::random::{Key, Purpose, unit_f32};
+use bantam_core::{Numerics, Shape};
 use bantam_kernels::{Span, dropout, functions, map};
 
 /// Dropout of whole groups: each index of the first axes is set to zero with probability `rate`, with everything it
@@ -57,7 +57,7 @@ impl<T: Element> Op<T> for GroupDropout {
         Ok(ValueType::real(x))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         self.groups(inputs[0].shape)
     }
 
@@ -140,7 +140,7 @@ impl<T: Element> Op<T> for GaussianNoise {
         Ok(ValueType::real(x))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         2 * inputs[0].len().min(BLOCK)
     }
 

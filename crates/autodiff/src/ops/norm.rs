@@ -11,7 +11,7 @@ use crate::{Gradient, NodeRef, Shared, Var};
 use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
-use bantam_core::Shape;
+use bantam_core::{Numerics, Shape};
 #[cfg(feature = "alloc")]
 use bantam_kernels::Activation;
 use bantam_kernels::{
@@ -119,7 +119,7 @@ impl<T: Element> Op<T> for BatchNorm {
         Ok(ValueType::real(x))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         inputs[1].shape.last()
     }
 
@@ -169,7 +169,7 @@ impl<T: Element> Op<T> for BatchNormBackwardAffine {
         Ok(ValueType::real(statistics))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         inputs[1].shape.last()
     }
 
@@ -217,7 +217,7 @@ impl<T: Element> Op<T> for BatchNormBackwardInput {
         operand == 3
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         inputs[1].shape.last()
     }
 

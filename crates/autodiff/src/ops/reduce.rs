@@ -8,7 +8,7 @@ use crate::{Gradient, NodeRef, Var};
 use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
-use bantam_core::Shape;
+use bantam_core::{Numerics, Shape};
 use bantam_kernels::{Reduce, column_sums, reduce};
 
 /// Reduces over axes and keeps them with length 1.
@@ -68,7 +68,7 @@ impl<T: Element> Op<T> for Reduction {
     }
 
     /// What is left after the first stretch, if more follow, and after the second: two halves that take turns.
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         let stretches = || self.stretches(inputs[0].shape);
         let left = |i: usize| stretches().nth(i).map_or(0, |(outer, _, inner)| outer * inner);
         match stretches().count() {

@@ -7,7 +7,7 @@ use bantam_autodiff::{
     Element, Gradient, Graph, Io, Mode, NodeRef, Op, OpError, Session, StepContext, ValueType, Var,
     ops::{Elementwise, ZipElementwise},
 };
-use bantam_core::Shape;
+use bantam_core::{Numerics, Shape};
 use bantam_kernels::{MapFn, Simd, Span, Vector, ZipFn};
 use serde_json::Value;
 
@@ -63,7 +63,7 @@ impl<T: Element> Op<T> for Outer {
         Ok(ValueType::real(Shape::of([inputs[0].len(), inputs[1].len()])))
     }
 
-    fn scratch(&self, inputs: &[ValueType]) -> usize {
+    fn scratch(&self, inputs: &[ValueType], _: Numerics) -> usize {
         inputs[1].len()
     }
 

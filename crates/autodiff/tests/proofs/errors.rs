@@ -7,7 +7,7 @@ use bantam_autodiff::{
     Session, StepContext, StepError, ValueType, Var,
     ops::{Conv2dOptions, GatherRows, MatMul, Pool2dOptions, SliceRange},
 };
-use bantam_core::Shape;
+use bantam_core::{Numerics, Shape};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 type V<'g> = Var<'g, f64>;
@@ -294,7 +294,7 @@ impl Op<f64> for Bad {
         }
     }
 
-    fn scratch(&self, _: &[ValueType]) -> usize {
+    fn scratch(&self, _: &[ValueType], _: Numerics) -> usize {
         if self.lie == Lie::Scratch { (1 << 61) + 1 } else { 0 }
     }
 

@@ -82,7 +82,8 @@ impl Lines<POINTS, POINTS> for Inputs {
     #[inline(always)]
     fn apply<T: Element, S: Simd>(simd: S, d: [T::Vector<S>; POINTS]) -> [T::Vector<S>; POINTS] {
         // x − square · y
-        let less = |x: T::Vector<S>, square: f64, y: T::Vector<S>| y.mul_add(constant::<T, S>(simd, -square), x);
+        let less =
+            |x: T::Vector<S>, square: f64, y: T::Vector<S>| y.mul_add(constant::<T, S>(simd, -square), x);
         let (even, odd) = (less(d[4], FAR_2, d[2]), less(d[3], FAR_2, d[1]));
         let [near, minus_near] = both_signs::<T, S>(simd, NEAR, even, odd);
         let (even, odd) = (less(d[4], NEAR_2, d[2]), less(d[3], NEAR_2, d[1]));
@@ -267,7 +268,8 @@ impl ConvShape {
     /// The squares of the outputs, or of the inputs' gradients.
     pub(super) fn squares(&self, gradient: bool) -> Squares {
         let (mut read, mut written) = ([self.height, self.width], [self.out_height(), self.out_width()]);
-        let (mut channels_in, mut channels_out, mut before) = (self.channels_in, self.channels_out, self.padding);
+        let (mut channels_in, mut channels_out, mut before) =
+            (self.channels_in, self.channels_out, self.padding);
         if gradient {
             core::mem::swap(&mut read, &mut written);
             core::mem::swap(&mut channels_in, &mut channels_out);
@@ -544,7 +546,11 @@ impl<T: Element> SimdOp for OutputRow<'_, '_, T> {
                             let row = first.wrapping_add(i * plane);
                             // SAFETY: the last of the rows ends in `y`, as was just checked.
                             unsafe {
-                                let sums = if self.finish.accumulate { T::Vector::read(simd, row) + sums } else { sums };
+                                let sums = if self.finish.accumulate {
+                                    T::Vector::read(simd, row) + sums
+                                } else {
+                                    sums
+                                };
                                 sums.write(row);
                             }
                         }
@@ -630,7 +636,8 @@ pub(super) fn outputs<T: Element>(
             for pair in 0..PAIRS {
                 for column in (0..padded(written.channels)).step_by(columns) {
                     let width = columns.min(padded(written.channels) - column);
-                    let weights = &weights[(column / panel * PAIRS + pair) * matrix..][column % panel..matrix];
+                    let weights =
+                        &weights[(column / panel * PAIRS + pair) * matrix..][column % panel..matrix];
                     T::run(
                         cx,
                         Tiles {
@@ -705,7 +712,8 @@ impl<T: Element> SimdOp for WeightRows<'_, '_, T> {
             let rows = self.dw.chunks_exact_mut(self.channels * kernel);
             for ((eight, last), row) in square.into_iter().zip(last).zip(rows) {
                 let row = &mut row[channel * kernel..][..kernel];
-                let (old, old_last) = if self.accumulate { (load(simd, row), row[LANES]) } else { (zero, T::zero()) };
+                let (old, old_last) =
+                    if self.accumulate { (load(simd, row), row[LANES]) } else { (zero, T::zero()) };
                 store(old + eight, row);
                 row[LANES] = old_last + last;
             }

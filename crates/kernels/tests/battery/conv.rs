@@ -89,18 +89,21 @@ pub fn check<T: Element>(random: &mut Random, shape: &ConvShape) {
     let fresh = |old: &[T]| if accumulate { old.to_vec() } else { vec![T::nan(); old.len()] };
     let name = format!("{shape:?} accumulate {accumulate}");
     let ys = same_bits(&name, |cx| {
-        let (mut y, mut scratch) = (vec![T::nan(); dy.len()], vec![T::nan(); conv2d_forward_scratch(shape, cx.numerics)]);
+        let (mut y, mut scratch) =
+            (vec![T::nan(); dy.len()], vec![T::nan(); conv2d_forward_scratch(shape, cx.numerics)]);
         let activation = if relu { Activation::Relu } else { Activation::Identity };
         conv2d_forward(cx, shape, &x, &weight, bias.as_deref(), activation, &mut y, &mut scratch);
         y
     });
     let dxs = same_bits(&name, |cx| {
-        let (mut dx, mut scratch) = (fresh(&dx), vec![T::nan(); conv2d_backward_input_scratch(shape, cx.numerics)]);
+        let (mut dx, mut scratch) =
+            (fresh(&dx), vec![T::nan(); conv2d_backward_input_scratch(shape, cx.numerics)]);
         conv2d_backward_input(cx, shape, &dy, &weight, &mut dx, accumulate, &mut scratch);
         dx
     });
     let dws = same_bits(&name, |cx| {
-        let (mut dw, mut scratch) = (fresh(&dw), vec![T::nan(); conv2d_backward_weight_scratch(shape, cx.numerics)]);
+        let (mut dw, mut scratch) =
+            (fresh(&dw), vec![T::nan(); conv2d_backward_weight_scratch(shape, cx.numerics)]);
         conv2d_backward_weight(cx, shape, &x, &dy, &mut dw, accumulate, &mut scratch);
         dw
     });
