@@ -29,10 +29,11 @@ impl Executor for Inline {
 /// What may happen to the last bits of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Numerics {
-    /// A multiply and an add may be fused into one rounding where the CPU can.
+    /// A multiply and an add may be fused into one rounding where the CPU can, and convolutions may take fewer products, in
+    /// another order (Winograd's). Results depend on the instruction set, and on nothing else.
     #[default]
     Fast,
-    /// Never fused: the same bits on every target and at every level.
+    /// Never fused, all in one order: the same bits on every target and at every level.
     Portable,
 }
 

@@ -4,7 +4,7 @@
 //! element that tap (channel, ky, kx) sees at output pixel (y, x) lies at `tap offset + pixel offset`. Where there are
 //! channels enough to fill vectors, they are the lanes and pixels are read where they lie (`direct.rs`); else pixels are
 //! the lanes, and a panel of B is gathered from the padded image just before it is multiplied. With a kernel of one tap, B is the
-//! image as it lies (`pointwise.rs`). The gradient by the input
+//! image as it lies (`pointwise.rs`). Where rounding is free, 3×3 taps need a quarter of the products (`winograd.rs`). The gradient by the input
 //! is the convolution of `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
 
 pub mod depthwise;
@@ -312,7 +312,7 @@ impl ConvShape {
     }
 }
 
-/// How a convolution or one of its gradients is computed: a function of the shape alone.
+/// How a convolution or one of its gradients is computed: a function of the shape and of the numerics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConvMethod {
     /// Lanes are channels of the output; pixels are read where they lie.
@@ -323,7 +323,8 @@ pub enum ConvMethod {
     Depthwise,
     /// A kernel of one tap: a matrix product for each image, of the weights and the planes as they lie.
     Product,
-    /// 3×3 taps with a quarter of the products, in another order: with [`Numerics::Fast`] only.
+    /// 3×3 taps with a quarter of the products, in another order: with [`Numerics::Fast`] only. Squares of 4×4 outputs are computed together, so that
+    /// one input that is not finite spoils the whole square.
     Winograd,
 }
 
@@ -727,7 +728,8 @@ fn forward_scratch(shape: &ConvShape, method: ConvMethod) -> usize {
 
 /// y = activation(x ∗ weight + bias); `bias` has one element per output channel.
 ///
-/// Each output adds its products in the order (input channel, ky, kx), starting from the bias.
+/// Each output adds its products in the order (input channel, ky, kx), starting from the bias; but see [`ConvMethod::Winograd`], which
+/// is taken if `scratch` is enough for it.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn conv2d_forward<T: Element>(
     cx: &Context<'_>,
@@ -825,7 +827,8 @@ fn backward_input_scratch(shape: &ConvShape, method: ConvMethod) -> usize {
 
 /// The gradient by the input from `dy`; adds to what `dx` holds if `accumulate`.
 ///
-/// Each element adds its products in the order (output channel, ky, kx), the last tap first.
+/// Each element adds its products in the order (output channel, ky, kx), the last tap first; but see [`ConvMethod::Winograd`], which is
+/// taken if `scratch` is enough for it.
 pub fn conv2d_backward_input<T: Element>(
     cx: &Context<'_>,
     shape: &ConvShape,
@@ -1178,7 +1181,7 @@ impl ConvShape {
 /// The gradient by the weights from `x` and `dy`; adds to what `dw` holds if `accumulate`.
 ///
 /// The images are cut into at most 16 pieces by the shape alone. A piece adds its products in the order (image, y, x),
-/// and the pieces are added in order.
+/// and the pieces are added in order; but see [`ConvMethod::Winograd`], which is taken if `scratch` is enough for it.
 pub fn conv2d_backward_weight<T: Element>(
     cx: &Context<'_>,
     shape: &ConvShape,

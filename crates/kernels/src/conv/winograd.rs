@@ -35,8 +35,8 @@ const FAR: f64 = 1.5;
 const NEAR_2: f64 = NEAR * NEAR;
 const FAR_2: f64 = FAR * FAR;
 
-/// Squares that are computed at a time: whole tiles of six and of fourteen rows.
-const SQUARES: usize = 24;
+/// Squares that are computed at a time: enough rows for a product to pay, few enough for the second-level cache.
+const SQUARES: usize = 48;
 /// Elements of the operands of one block of the gradient by the weights.
 const BLOCK: usize = 1 << 18;
 /// The most columns of a tile. Whole vectors are read, also of a row that has fewer.
