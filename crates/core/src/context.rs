@@ -2,10 +2,10 @@
 
 /// Runs independent tasks, on as many lanes as it has.
 ///
-/// How work is split into tasks depends on shapes only, never on [`lanes`](Executor::lanes): that is why results have
-/// the same bits with any number of threads.
+/// Where the split into tasks could change a sum's order it depends on shapes only, never on [`lanes`](Executor::lanes): that is why
+/// results have the same bits with any number of threads.
 pub trait Executor: Sync {
-    /// How many tasks can make progress at the same time; at least 1. Only a hint: whether to split at all.
+    /// How many tasks can make progress at the same time; at least 1. Only a hint: into how many parts work is worth splitting.
     fn lanes(&self) -> usize;
 
     /// Calls `task(0)`, …, `task(tasks - 1)`, each once, in any order and on any thread, and returns when all are done.

@@ -68,10 +68,12 @@ const TILE_ROWS: usize = 6;
 pub(crate) const TILE_COLUMNS: usize = 2 * LANES;
 /// The longest stretch of k that a panel of B covers: 24 KiB of `f32`, half of a usual first-level cache.
 const PANEL_DEPTH: usize = 384;
-/// Rows of a block: with the depth of a panel, 288 KiB of A, which stays in a usual second-level cache.
-const BLOCK_ROWS: usize = 32 * TILE_ROWS;
-/// Rows of a block when there is one thread: with the depth of a panel, 768 KiB of A.
-const MOST_ROWS: usize = 512;
+/// The most rows of a block: with the depth of a panel, 774 KiB of A.
+const MOST_ROWS: usize = 86 * TILE_ROWS;
+/// The fewest rows for which another row of blocks copies B.
+const LEAST_ROWS: usize = 8 * TILE_ROWS;
+/// Blocks for each lane, so that one that is slower does fewer.
+const TASKS_OF_A_LANE: usize = 2;
 /// Elements of a panel of B: 48 KiB of `f32`.
 const PANEL: usize = PANEL_DEPTH * 2 * TILE_COLUMNS;
 /// Elements of the panel of a small product: 4 KiB of `f32`, a page.
@@ -87,7 +89,7 @@ const MOST_TASKS: usize = 16;
 /// An operand is read where it lies while it spans no more elements than this: 16 KiB of `f32`.
 const SMALL: usize = 4 << 10;
 
-/// How a product is cut into blocks: a function of its shape alone.
+/// How a product is cut into blocks. Its bits do not depend on them.
 struct Blocks {
     rows: usize,
     columns: usize,
@@ -98,28 +100,32 @@ struct Blocks {
 }
 
 impl Gemm {
-    const fn blocks(&self) -> Blocks {
+    /// The blocks for so many threads: the fewer, the less is copied more than once.
+    const fn blocks(&self, lanes: usize) -> Blocks {
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
-        let tasks = greater(lesser(work / TASK_WORK, MOST_TASKS), 1);
-        // Where A is copied, few and wide columns of blocks, since each of them copies A.
-        let most = if self.copies_a() { self.m / 128 } else { self.m.div_ceil(BLOCK_ROWS) };
-        let rows = (self.m / greater(lesser(tasks, most), 1)).next_multiple_of(TILE_ROWS);
-        let row_blocks = self.m.div_ceil(rows);
-        let least = if self.copies_a() { 16 * TILE_COLUMNS } else { 2 * TILE_COLUMNS };
-        let columns =
-            greater(self.n.div_ceil(tasks.div_ceil(row_blocks)), least).next_multiple_of(2 * TILE_COLUMNS);
-        Blocks { rows, columns, row_blocks, column_blocks: self.n.div_ceil(columns), sequential: false }
-    }
-
-    /// The blocks for a single thread: the fewer, the less is copied twice.
-    const fn sequential_blocks(&self) -> Blocks {
-        let rows = lesser(self.m, MOST_ROWS);
+        let sequential = lanes == 1;
+        let most = if sequential { 1 } else { lesser(lanes.saturating_mul(TASKS_OF_A_LANE), MOST_TASKS) };
+        let tasks = greater(lesser(work / TASK_WORK, most), 1);
+        // Each row of blocks copies B, and each column of blocks reads A, or copies it too.
+        let a_cost = if self.copies_a() { 1 } else { 4 };
+        let (mut row_blocks, mut least) = (1, usize::MAX);
+        let mut r = 1;
+        while r <= tasks {
+            let cost = (r * self.n).saturating_add(tasks / r * self.m / a_cost);
+            if cost < least && (r == 1 || self.m / r >= LEAST_ROWS) {
+                (row_blocks, least) = (r, cost);
+            }
+            r *= 2;
+        }
+        let column_blocks = greater(tasks / row_blocks, 1);
+        let rows = lesser(self.m.div_ceil(row_blocks).next_multiple_of(TILE_ROWS), MOST_ROWS);
+        let columns = self.n.div_ceil(column_blocks).next_multiple_of(2 * TILE_COLUMNS);
         Blocks {
             rows,
-            columns: self.n,
+            columns,
             row_blocks: self.m.div_ceil(rows),
-            column_blocks: 1,
-            sequential: true,
+            column_blocks: self.n.div_ceil(columns),
+            sequential,
         }
     }
 
@@ -138,7 +144,7 @@ impl Gemm {
 
     /// The elements of A that a task copies at a time.
     const fn copied_a(&self, blocks: &Blocks) -> usize {
-        if self.copies_a() { copied_row(panel_depth(self.k)) * blocks.rows } else { 0 }
+        if self.copies_a() { copied_row(panel_depth(self.k)) * lesser(blocks.rows, self.m) } else { 0 }
     }
 
     const fn scratch(&self, blocks: &Blocks) -> usize {
@@ -178,7 +184,12 @@ pub const fn gemm_scratch_anywhere(gemm: &Gemm) -> usize {
     if gemm.m == 0 || gemm.n <= 1 || gemm.k == 0 || !gemm.copies_a() {
         return 0;
     }
-    greater(gemm.scratch(&gemm.blocks()), gemm.scratch(&gemm.sequential_blocks()))
+    let (mut lanes, mut most) = (1, 0);
+    while lanes <= MOST_TASKS {
+        most = greater(most, gemm.scratch(&gemm.blocks(lanes)));
+        lanes += 1;
+    }
+    most
 }
 
 // `Ord::max` is not for constants.
@@ -230,7 +241,7 @@ pub fn gemm<T: Element>(
         });
         return self::gemm(cx, &transposed, b, a, bias, activation, c, accumulate, scratch);
     }
-    let blocks = if cx.executor.lanes() == 1 { gemm.sequential_blocks() } else { gemm.blocks() };
+    let blocks = gemm.blocks(cx.executor.lanes());
     let a_len = if k == 0 { 0 } else { gemm.copied_a(&blocks) };
     let (c, scratch) = (Parts::new(c), Parts::new(scratch));
     let compute = |task: usize| {
