@@ -445,6 +445,17 @@ fn images(checked: &mut Checked) {
             checked.twice(&case, |o| o.x[0].conv2d(o.x[1], bias.then_some(o.x[2]), options))
         },
     );
+    // Channels enough for squares of outputs, whole ones and others.
+    check(
+        checked,
+        3,
+        ([4..=8_usize, 6..=8], 0..=2_usize, any::<u64>()),
+        |checked, ([h, w], padding, seed)| {
+            let case = Case::new(&[&[1, 16, h, w], &[17, 16, 3, 3], &[17]], Domain::Any, seed >> 8);
+            let options = Conv2dOptions { padding: [1, padding], ..Default::default() };
+            checked.twice(&case, |o| o.x[0].conv2d(o.x[1], Some(o.x[2]), options))
+        },
+    );
     let window = (pairs(1..=3), pairs(1..=3), pairs(0..=1), pairs(0..=3));
     check(
         checked,

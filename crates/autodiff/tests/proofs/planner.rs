@@ -4,10 +4,10 @@
 use crate::support::{Domain, Momentum, buffer, draw, frozen, parameter, rng};
 use bantam_autodiff::{
     BindError, Gradient, Graph, Io, Mode, NodeRef, Op, OpError, ParameterSpec, Plan, Planner, Session,
-    StepContext, UpdateOrder, ValueType, Var,
+    StepContext, UpdateOrder, ValueType, Var, ops::Conv2dOptions,
 };
 use bantam_core::random::{Stream, below};
-use bantam_core::{Context, Executor, Inline, Optimizer, Shape};
+use bantam_core::{Context, Executor, Inline, Numerics, Optimizer, Shape};
 use bantam_kernels::{Gemm, gemm_scratch};
 use bantam_threads::Threads;
 use proptest::prelude::*;
@@ -230,6 +230,40 @@ fn ops_on_each_element_pass_over_memory_together() {
         let (together, bits) = run(piece, Context { executor, ..Context::default() });
         assert_eq!(together, 5, "pieces of {piece}");
         assert!(bits == expected, "pieces of {piece} have other bits");
+    }
+}
+
+/// With less scratch memory a convolution adds its products in order, whatever the numerics it is run with.
+#[test]
+fn a_plan_for_portable_numerics_is_smaller_and_serves_both() {
+    let graph = Graph::<f32>::with_parameters(Vec::new(), Mode::Infer);
+    let x = graph.input("x", Shape::of([2, 16, 8, 8]));
+    let weight = graph.input("weight", Shape::of([16, 16, 3, 3]));
+    let y = x.conv2d(weight, None, Conv2dOptions { padding: [1; 2], ..Conv2dOptions::default() });
+    let run = |planned: Numerics, numerics: Numerics| {
+        let plan = graph.planner().output("y", y).numerics(planned).build().expect("the graph is sound");
+        let bytes = plan.arena_bytes();
+        let mut session = Session::new(plan).context(Context { numerics, ..Context::default() });
+        for input in 0..2 {
+            session
+                .input(input)
+                .iter_mut()
+                .enumerate()
+                .for_each(|(i, x)| *x = ((i * 37) % 101) as f32 / 50.0 - 1.0);
+        }
+        session.run();
+        (bytes, session.output(0).to_vec())
+    };
+    let (portable, fast) = (Numerics::Portable, Numerics::Fast);
+    let (small, expected) = run(portable, portable);
+    let (large, same) = run(fast, portable);
+    assert!(small < large, "{small} B and {large} B");
+    assert_eq!(same, expected);
+    for planned in [portable, fast] {
+        let (_, y) = run(planned, fast);
+        // 144 products of up to 1, in f32.
+        let far = y.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(far < 144.0 * 32.0 * f32::EPSILON, "{far} for a plan for {planned:?}");
     }
 }
 
