@@ -77,8 +77,8 @@ pub fn linear(cx: Context<'static>) -> Vec<Row> {
         .into()
 }
 
-/// The convolutions of small networks for 28 × 28 and 32 × 32 images, forward and both gradients. Their work is that of the definition: Winograd's
-/// do less and may seem to exceed the peak.
+/// The convolutions of small networks for 28 × 28 and 32 × 32 images, forward and both gradients. Their work is that of the
+/// definition: Winograd's do less and may seem to exceed the peak.
 pub fn convolutions(cx: Context<'static>) -> Vec<Row> {
     let shape = |channels_in, size, channels_out, kernel: usize, groups| ConvShape {
         batch: 32,

@@ -4,8 +4,8 @@
 //! element that tap (channel, ky, kx) sees at output pixel (y, x) lies at `tap offset + pixel offset`. Where there are
 //! channels enough to fill vectors, they are the lanes and pixels are read where they lie (`direct.rs`); else pixels are
 //! the lanes, and a panel of B is gathered from the padded image just before it is multiplied. With a kernel of one tap, B is the
-//! image as it lies (`pointwise.rs`). Where rounding is free, 3×3 taps need a quarter of the products (`winograd.rs`). The gradient by the input
-//! is the convolution of `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
+//! image as it lies (`pointwise.rs`). Where rounding is free, 3×3 taps need a quarter of the products (`winograd.rs`). The
+//! gradient by the input is the convolution of `dy`, with zeros between its pixels where the stride is above 1, with the weights turned by 180°.
 
 pub mod depthwise;
 pub mod direct;
@@ -323,8 +323,8 @@ pub enum ConvMethod {
     Depthwise,
     /// A kernel of one tap: a matrix product for each image, of the weights and the planes as they lie.
     Product,
-    /// 3×3 taps with a quarter of the products, in another order: with [`Numerics::Fast`] only. Squares of 4×4 outputs are computed together, so that
-    /// one input that is not finite spoils the whole square.
+    /// 3×3 taps with a quarter of the products, in another order: with [`Numerics::Fast`] only. Squares of 4×4 outputs are
+    /// computed together, so that one input that is not finite spoils the whole square.
     Winograd,
 }
 

@@ -1,16 +1,17 @@
 //! Convolutions of 3×3 taps with a quarter of the products (Winograd, 1980; Lavin and Gray, 2016).
 //!
-//! Sixteen outputs, a square of 4×4, see 6×6 inputs: 144 products for each pair of channels. As polynomials, a line of four outputs
-//! of three taps is a product that six points determine, so that 6·6 = 36 products do: inputs and weights are evaluated
-//! at the points, multiplied point by point and summed over the channels, and the sums are interpolated. For each of the 36 pairs of points that is
-//! a matrix product over the channels, of many squares at once.
+//! Sixteen outputs, a square of 4×4, see 6×6 inputs: 144 products for each pair of channels. As polynomials, a line of four
+//! outputs of three taps is a product that six points determine, so that 6·6 = 36 products do: inputs and weights are
+//! evaluated at the points, multiplied point by point and summed over the channels, and the sums are interpolated. For each
+//! of the 36 pairs of points that is a matrix product over the channels, of many squares at once.
 //!
-//! With Bᵀ, G and Aᵀ as the matrices that take a line of inputs, of weights and of sums over: y = Aᵀ[(G w Gᵀ) ⊙ (Bᵀ x B)]A. The gradient by
-//! the input is the same with turned weights, and the gradient by the weights is Gᵀ[Σ (A dy Aᵀ) ⊙ (Bᵀ x B)]G, the adjoint.
+//! With Bᵀ, G and Aᵀ as the matrices that take a line of inputs, of weights and of sums: y = Aᵀ[(G w Gᵀ) ⊙ (Bᵀ x B)]A. The
+//! gradient by the input is the same with turned weights, and the gradient by the weights, Gᵀ[Σ (A dy Aᵀ) ⊙ (Bᵀ x B)]G, is the
+//! adjoint.
 //!
-//! The points are 0, ±5/8, ±3/2 and ∞. Against the usual 0, ±1, ±2 and ∞ they halve the error, to twice that of sums in order (Barabasz,
-//! Anderson, Soodhalter and Gregg, 2020, on how to choose points). Other products in another order have other bits, so this is for
-//! [`Numerics::Fast`](bantam_core::Numerics) alone.
+//! The points are 0, ±5/8, ±3/2 and ∞. Against the usual 0, ±1, ±2 and ∞ they halve the error, to twice that of sums in order
+//! (on how to choose points: Barabasz, Anderson, Soodhalter and Gregg, 2020). Other products in another order have other bits,
+//! so this is for [`Numerics::Fast`](bantam_core::Numerics) alone.
 
 use super::direct::{CHANNELS, Finish};
 use super::{ConvMethod, ConvShape};
@@ -249,8 +250,8 @@ pub(super) struct Squares {
 }
 
 impl ConvShape {
-    /// Whether squares of outputs are computed where rounding is free: with channels enough for whole vectors and for a matrix product to pay, and
-    /// if at most every second output of a square is beyond the image.
+    /// Whether squares of outputs are computed where rounding is free: with channels enough for whole vectors and for a matrix
+    /// product to pay, and if at most every second output of a square is beyond the image.
     pub(super) fn suits_squares(&self) -> bool {
         let [height, width] = [self.out_height(), self.out_width()];
         let squares = height.div_ceil(OUTPUTS) * width.div_ceil(OUTPUTS) * OUTPUTS * OUTPUTS;

@@ -1,7 +1,7 @@
 //! Winograd's convolutions: how far rounding may lead them, and how far it does.
 //!
-//! A sum of products of sums has an error of at most n · ε times the same sum of absolute values, with n the roundings on the way of one term
-//! (Higham, 2002, section 3.1). Here that is Σ |Aᵀ|[(|G||w||Gᵀ|) ⊙ (|Bᵀ||x||B|)]|A|, with the matrices made anew from their points.
+//! A sum of products of sums has an error of at most n · ε times the same sum of absolute values, with n the roundings on the
+//! way of one term (Higham, 2002, section 3.1). Here that is Σ |Aᵀ|[(|G||w||Gᵀ|) ⊙ (|Bᵀ||x||B|)]|A|, with the matrices made anew from their points.
 
 use crate::conv::{check, products};
 use crate::support::{Random, contexts};
