@@ -70,7 +70,7 @@ macro_rules! built_in {
 
 built_in! {
     Map<f::Relu>, Map<f::Sigmoid>, Map<f::Tanh>, Map<f::Gelu>,
-    Alike<f::ReluGrad>, Alike<f::SigmoidGrad>, Alike<f::TanhGrad>, Alike<f::GeluGrad>, Alike<f::Add>,
+    Alike<f::ReluGrad>, Alike<f::SigmoidGrad>, Alike<f::TanhGrad>, Alike<f::GeluSlope>, Alike<f::Add>,
     Map<f::Neg>, Map<f::Abs>, Map<f::Sign>, Map<f::Exp>, Map<f::Ln>, Map<f::Sqrt>, Map<f::Rsqrt>, Map<f::Recip>,
     Map<f::Square>, Map<f::Sin>, Map<f::Cos>,
     Map<f::AddScalar<T>>, Map<f::MulScalar<T>>, Map<f::PowScalar<T>>, Map<f::Clamp<T>>,
