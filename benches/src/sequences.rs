@@ -79,13 +79,11 @@ pub(crate) fn transformer<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     let x = embedding.var(&graph).gather_rows(tokens) + places.var(&graph);
     let x = x.reshape([rows, width]);
     let normed = norms[0].forward(&graph, x);
-    let split = |linear: &Linear| {
-        let all: Var<'_> = linear.forward(normed);
-        all.reshape([batch, length, heads, head]).permute(&[0, 2, 1, 3])
-    };
-    let scores = split(&queries).matmul_nt(split(&keys)) * (head as f32).sqrt().recip() + mask;
-    let mixed = scores.softmax().matmul(split(&values));
-    let x = x + attended.forward(mixed.permute(&[0, 2, 1, 3]).reshape([rows, width]));
+    let [queries, keys, values] =
+        [queries, keys, values].map(|linear| linear.forward(normed).reshape([batch, length, width]));
+    let scores = (queries * (head as f32).sqrt().recip()).attention_scores(keys, heads) + mask;
+    let mixed = scores.softmax().attention_mix(values);
+    let x = x + attended.forward(mixed.reshape([rows, width]));
     let x = x + narrow.forward(wide.forward(norms[1].forward(&graph, x)).gelu());
     let loss = cross_entropy(logits.forward(norms[2].forward(&graph, x)), next);
     let plan = graph.planner().loss(loss).optimizer(&optimizer).build();

@@ -7,7 +7,8 @@
 
 use super::elementwise::{Alike, Map, Zip};
 use super::{
-    conv, dropout, gather, label_smoothing, loss, matmul, noise, norm, pool, reduce, shape, softmax,
+    attention, conv, dropout, gather, label_smoothing, loss, matmul, noise, norm, pool, reduce, shape,
+    softmax,
 };
 use crate::{Error, Op, Plan, Planner, Shared};
 use bantam_kernels::functions as f;
@@ -77,6 +78,7 @@ built_in! {
     Zip<f::Add>, Zip<f::Sub>, Zip<f::Mul>, Zip<f::Div>, Zip<f::Pow>, Zip<f::Max>, Zip<f::Min>,
     Zip<f::Greater>, Zip<f::GreaterEqual>, Zip<f::Equal>,
     matmul::MatMul, matmul::BatchedMatMul, matmul::Linear,
+    attention::AttentionScores, attention::AttentionMix,
     conv::ConvForward, conv::ConvBackwardInput, conv::ConvBackwardWeight,
     pool::MaxPoolArgmax, pool::MaxPoolSelect, pool::MaxPoolScatter, pool::AvgPool,
     norm::BatchNormStatistics, norm::BatchNorm, norm::BatchNormBackwardAffine, norm::BatchNormBackwardInput,

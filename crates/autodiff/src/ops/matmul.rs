@@ -10,7 +10,8 @@ use crate::{Gradient, NodeRef, Shared, Var};
 use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
-use bantam_core::{Shape, broadcast_shapes};
+use bantam_core::{Context, Inline, Shape, broadcast_shapes};
+use bantam_kernels::parallel::for_each_chunk;
 use bantam_kernels::{Activation, Bias, Gemm, gemm, gemm_scratch};
 
 /// The product of two matrices, each transposed or not: what derivatives hold, so that a board need not have what walks over
@@ -57,11 +58,10 @@ impl MatMul {
     #[cfg(feature = "alloc")]
     fn flows<'g, T: Element>(
         self,
-        node: &NodeRef<'_, 'g, T>,
+        [a, b]: [Var<'g, T>; 2],
         dy: Var<'g, T>,
         product: impl Fn(Var<'g, T>, Var<'g, T>, MatMul) -> Var<'g, T>,
     ) -> [Var<'g, T>; 2] {
-        let (a, b) = (node.input(0), node.input(1));
         let MatMul { transpose_a: ta, transpose_b: tb } = self;
         let product = |a, b, transpose_a, transpose_b| product(a, b, MatMul { transpose_a, transpose_b });
         let da = if ta { product(b, dy, tb, true) } else { product(dy, b, false, !tb) };
@@ -109,7 +109,7 @@ impl<T: Element> Op<T> for MatMul {
 
     #[cfg(feature = "alloc")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
-        self.flows(node, dy, matrices).map(Gradient::from).into()
+        self.flows([node.input(0), node.input(1)], dy, matrices).map(Gradient::from).into()
     }
 
     fn accumulates(&self) -> bool {
@@ -120,6 +120,9 @@ impl<T: Element> Op<T> for MatMul {
         true
     }
 }
+
+/// Multiply-adds that are worth a task of their own.
+const PRODUCT_GRAIN: usize = 1 << 18;
 
 /// [`MatMul`] over the last two axes; the other axes are batches and broadcast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,25 +169,36 @@ impl<T: Element> Op<T> for BatchedMatMul {
         let strides =
             [a_shape, b_shape].map(|shape| super::elementwise::broadcast_strides(batches(shape), outer));
         let (a_len, b_len) = (spec.m * spec.k, spec.k * spec.n);
-        let out = io.output.real();
-        for (batch, c) in out.chunks_exact_mut((spec.m * spec.n).max(1)).enumerate() {
-            // Which matrices: the batch's position along each axis, times the strides of broadcasting.
-            let (mut rest, mut at) = (batch, [0, 0]);
-            for axis in (0..outer.rank()).rev() {
-                for operand in 0..2 {
-                    at[operand] += rest % outer[axis] * strides[operand][axis];
+        let len = spec.m * spec.n;
+        let each = |cx: &Context<'_>, first: usize, out: &mut [T], scratch: &mut [T]| {
+            for (batch, c) in (first..).zip(out.chunks_exact_mut(len.max(1))) {
+                // Which matrices: the batch's position along each axis, times the strides of broadcasting.
+                let (mut rest, mut at) = (batch, [0, 0]);
+                for axis in (0..outer.rank()).rev() {
+                    for operand in 0..2 {
+                        at[operand] += rest % outer[axis] * strides[operand][axis];
+                    }
+                    rest /= outer[axis];
                 }
-                rest /= outer[axis];
+                let a = &a[at[0] * a_len..][..a_len];
+                let b = &b[at[1] * b_len..][..b_len];
+                gemm(cx, &spec, a, b, None, Activation::Identity, c, io.accumulate, scratch);
             }
-            let a = &a[at[0] * a_len..][..a_len];
-            let b = &b[at[1] * b_len..][..b_len];
-            gemm(&cx.kernels, &spec, a, b, None, Activation::Identity, c, io.accumulate, io.scratch);
+        };
+        let out = io.output.real();
+        // Products that are too small for tasks of their own go to tasks together.
+        let together = PRODUCT_GRAIN / (len * spec.k).max(1);
+        if together < 2 || !io.scratch.is_empty() {
+            return each(&cx.kernels, 0, out, io.scratch);
         }
+        for_each_chunk(&cx.kernels, out, together * len, |task, out| {
+            each(&Context { executor: &Inline, ..cx.kernels }, task * together, out, &mut []);
+        });
     }
 
     #[cfg(feature = "alloc")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
-        let [da, db] = self.0.flows(node, dy, product);
+        let [da, db] = self.0.flows([node.input(0), node.input(1)], dy, product);
         vec![da.sum_to(node.input(0).shape()).into(), db.sum_to(node.input(1).shape()).into()]
     }
 

@@ -4,6 +4,7 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 #[cfg(feature = "alloc")]
 mod built_in;
 mod conv;
@@ -20,6 +21,7 @@ mod reduce;
 mod shape;
 mod softmax;
 
+pub use attention::{AttentionMix, AttentionScores};
 #[cfg(feature = "alloc")]
 pub(crate) use built_in::BuiltIn;
 #[cfg(feature = "alloc")]

@@ -9,6 +9,7 @@
 //! Only what has many operations per call is compiled for each instruction set: the tiles of a panel, and copies. What
 //! walks over blocks and panels is compiled once.
 
+pub mod batch;
 pub mod tile;
 pub mod vector;
 
