@@ -77,7 +77,7 @@ built_in! {
     Map<f::AddScalar<T>>, Map<f::MulScalar<T>>, Map<f::PowScalar<T>>, Map<f::Clamp<T>>,
     Zip<f::Add>, Zip<f::Sub>, Zip<f::Mul>, Zip<f::Div>, Zip<f::Pow>, Zip<f::Max>, Zip<f::Min>,
     Zip<f::Greater>, Zip<f::GreaterEqual>, Zip<f::Equal>,
-    matmul::MatMul, matmul::BatchedMatMul, matmul::Linear,
+    matmul::MatMul, matmul::BatchedMatMul, matmul::AddMatMul, matmul::Linear,
     attention::AttentionScores, attention::AttentionMix,
     conv::ConvForward, conv::ConvBackwardInput, conv::ConvBackwardWeight,
     pool::MaxPoolArgmax, pool::MaxPoolSelect, pool::MaxPoolScatter, pool::AvgPool,

@@ -12,7 +12,7 @@ use alloc::{format, string::String};
 use alloc::{vec, vec::Vec};
 use bantam_core::{Context, Inline, Shape, broadcast_shapes};
 use bantam_kernels::parallel::for_each_chunk;
-use bantam_kernels::{Activation, Bias, Gemm, gemm, gemm_scratch};
+use bantam_kernels::{Activation, Bias, Gemm, copy, gemm, gemm_scratch};
 
 /// The product of two matrices, each transposed or not: what derivatives hold, so that a board need not have what walks over
 /// batches.
@@ -118,6 +118,69 @@ impl<T: Element> Op<T> for MatMul {
 
     fn evaluates_parts(&self) -> bool {
         true
+    }
+}
+
+/// `activation(sum + product)` of two matrices, added up from `sum` on and in its place if nobody else reads it: one pass over memory
+/// less than a product and a sum, and rounded otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddMatMul {
+    /// Which matrices are used transposed.
+    pub product: MatMul,
+    /// Applied to each element of the result; set by the planner.
+    pub activation: Activation,
+}
+
+impl<T: Element> Op<T> for AddMatMul {
+    fn name(&self) -> &'static str {
+        "add_matmul"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let op = "add_matmul";
+        let [&got, ..] = reals::<3>(op, inputs)?;
+        let product = Op::<T>::infer(&self.product, &inputs[1..])?;
+        let expected = product.shape;
+        if got == expected { Ok(product) } else { Err(OpError::Shape { op, expected, got }) }
+    }
+
+    fn scratch(&self, inputs: &[ValueType]) -> usize {
+        Op::<T>::scratch(&self.product, &inputs[1..])
+    }
+
+    #[cfg(feature = "std")]
+    fn to_rust(&self) -> Option<String> {
+        let AddMatMul { product, activation } = self;
+        Some(format!(
+            "ops::AddMatMul {{ product: ops::{product:?}, activation: Activation::{activation:?} }}"
+        ))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let product = self.product.gemm(io.inputs.value(1).shape, io.inputs.value(2).shape);
+        let (a, b) = (io.inputs.real(1), io.inputs.real(2));
+        let in_place = io.inputs.is_output(0);
+        let (sum, c) = (io.inputs.real(0), io.output.real());
+        if !in_place {
+            copy(&cx.kernels, sum, c);
+        }
+        gemm(&cx.kernels, &product, a, b, None, self.activation, c, true, io.scratch);
+    }
+
+    /// Only recorded while no activation is fused: the planner fuses after differentiation.
+    #[cfg(feature = "alloc")]
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        let [da, db] = self.product.flows([node.input(1), node.input(2)], dy, matrices);
+        vec![dy.into(), da.into(), db.into()]
+    }
+
+    fn in_place(&self, operand: usize) -> bool {
+        operand == 0
+    }
+
+    #[cfg(feature = "alloc")]
+    fn with_activation(&self, activation: Activation) -> Option<Shared<dyn Op<T>>> {
+        (self.activation == Activation::Identity).then(|| T::share(AddMatMul { activation, ..*self }))
     }
 }
 
@@ -332,6 +395,13 @@ impl<'g, T: Element> Var<'g, T> {
     #[track_caller]
     pub fn matmul_nt(self, other: Var<'g, T>) -> Var<'g, T> {
         product(self, other, MatMul { transpose_a: false, transpose_b: true })
+    }
+
+    /// `self + a · bᵀ` of matrices, added up from `self` on.
+    #[track_caller]
+    pub fn add_matmul_nt(self, a: Var<'g, T>, b: Var<'g, T>) -> Var<'g, T> {
+        let product = MatMul { transpose_a: false, transpose_b: true };
+        self.graph.record(AddMatMul { product, activation: Activation::Identity }, &[self, a, b])
     }
 
     /// `self · weightᵀ + bias`: self `[..., fan_in]`, weight `[fan_out, fan_in]`, bias `[fan_out]`.

@@ -32,7 +32,7 @@ pub use elementwise::{Alike, Elementwise, Map, Zip, ZipElementwise};
 pub use gather::{GatherRows, ScatterAddRows};
 pub use label_smoothing::{SmoothedCrossEntropy, SmoothedCrossEntropyBackward};
 pub use loss::{LossScale, MeanSquaredError};
-pub use matmul::{BatchedMatMul, Linear, MatMul};
+pub use matmul::{AddMatMul, BatchedMatMul, Linear, MatMul};
 pub use noise::{GaussianNoise, GroupDropout};
 pub use norm::{BatchNorm, BatchNormBackwardAffine, BatchNormBackwardInput, BatchNormStatistics};
 pub use pool::{AvgPool, MaxPoolArgmax, MaxPoolScatter, MaxPoolSelect, Pool2dOptions};

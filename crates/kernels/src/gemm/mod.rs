@@ -134,7 +134,7 @@ impl Gemm {
         if self.a_strides[1] == 1 {
             return self.a_strides[0].is_multiple_of(SETS) && self.m >= 64 && self.n >= 256 && self.k >= 128;
         }
-        self.k * self.a_strides[1] > SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
+        self.k * self.a_strides[1] > 2 * SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
     }
 
     /// The elements of A that a task copies at a time.
