@@ -156,9 +156,10 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
             let mut totals = [zero; 2];
             for sample in 0..batch {
                 let mut lanes = [[zero; LANES]; 2];
-                for i in 0..LANES {
+                let [of_first, of_second] = &mut lanes;
+                for (i, (first, second)) in of_first.iter_mut().zip(of_second).enumerate() {
                     let line = line(sample, channels.start + start + i);
-                    [lanes[0][i], lanes[1][i]] = sums(simd, term, line, parameters(start + i), 0);
+                    [*first, *second] = sums(simd, term, line, parameters(start + i), 0);
                 }
                 for (total, lanes) in totals.iter_mut().zip(lanes).take(if F::PAIR { 2 } else { 1 }) {
                     let lanes = T::Vector::transpose(simd, lanes);
@@ -170,7 +171,7 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
                 store(totals[1], second);
             }
         }
-        for i in eights..channels.len() {
+        for (i, first) in first.iter_mut().enumerate().skip(eights) {
             let mut totals = [T::zero(); 2];
             for sample in 0..batch {
                 // The next sample lies in other pages.
@@ -179,7 +180,7 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
                 totals[0] += sums[0].tree(|a, b| a + b);
                 totals[1] += sums[1].tree(|a, b| a + b);
             }
-            first[i] = totals[0];
+            *first = totals[0];
             if let Some(second) = second.get_mut(i) {
                 *second = totals[1];
             }
