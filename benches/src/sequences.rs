@@ -13,8 +13,11 @@ pub(crate) fn lstm<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     let [steps, batch, features, units] = [28, 64, 28, 128];
     let mut params = Params::new();
     // Input, forget and output gate and candidate, of what comes in and of what was said before.
-    let from_input = Linear::new(params.at("input"), features, 4 * units);
-    let from_hidden = Linear::with(params.at("hidden"), units, 4 * units, Initializer::LECUN_NORMAL, false);
+    let gates = ["input", "forget", "output", "candidate"].map(|name| {
+        let from_input = Linear::new(params.at(&format!("{name}.input")), features, units);
+        let from_hidden = params.at(name).parameter("hidden", [units, units], Initializer::LECUN_NORMAL);
+        (from_input, from_hidden)
+    });
     let logits = Linear::new(params.at("logits"), units, 10);
     let graph = params.graph(Mode::Train);
     let x = graph.input("x", Shape::of([steps, batch, features]));
@@ -23,10 +26,11 @@ pub(crate) fn lstm<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     let (mut hidden, mut cell) = (zero, zero);
     for step in 0..steps {
         let now = x.slice(0, step..step + 1).reshape([batch, features]);
-        let sums = from_input.forward(now) + from_hidden.forward(hidden);
-        let gate = |i: usize| sums.slice(1, i * units..(i + 1) * units);
-        cell = gate(1).sigmoid() * cell + gate(0).sigmoid() * gate(3).tanh();
-        hidden = gate(2).sigmoid() * cell.tanh();
+        let [input, forget, output, candidate] = gates.each_ref().map(|(from_input, from_hidden)| {
+            from_input.forward(now).add_matmul_nt(hidden, from_hidden.var(&graph))
+        });
+        cell = forget.sigmoid() * cell + input.sigmoid() * candidate.tanh();
+        hidden = output.sigmoid() * cell.tanh();
     }
     let loss = cross_entropy(logits.forward(hidden), labels);
     let plan = graph.planner().loss(loss).optimizer(&optimizer).build();
@@ -79,13 +83,11 @@ pub(crate) fn transformer<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     let x = embedding.var(&graph).gather_rows(tokens) + places.var(&graph);
     let x = x.reshape([rows, width]);
     let normed = norms[0].forward(&graph, x);
-    let split = |linear: &Linear| {
-        let all: Var<'_> = linear.forward(normed);
-        all.reshape([batch, length, heads, head]).permute(&[0, 2, 1, 3])
-    };
-    let scores = split(&queries).matmul_nt(split(&keys)) * (head as f32).sqrt().recip() + mask;
-    let mixed = scores.softmax().matmul(split(&values));
-    let x = x + attended.forward(mixed.permute(&[0, 2, 1, 3]).reshape([rows, width]));
+    let [queries, keys, values] =
+        [queries, keys, values].map(|linear| linear.forward(normed).reshape([batch, length, width]));
+    let scores = (queries * (head as f32).sqrt().recip()).attention_scores(keys, heads) + mask;
+    let mixed = scores.softmax().attention_mix(values);
+    let x = x + attended.forward(mixed.reshape([rows, width]));
     let x = x + narrow.forward(wide.forward(norms[1].forward(&graph, x)).gelu());
     let loss = cross_entropy(logits.forward(norms[2].forward(&graph, x)), next);
     let plan = graph.planner().loss(loss).optimizer(&optimizer).build();

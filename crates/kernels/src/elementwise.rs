@@ -84,6 +84,8 @@ pub trait MapFn<T: Element>: Copy + Sync {
 pub trait ZipFn<T: Element>: Copy + Sync {
     /// As [`SimdOp::FUSES`].
     const FUSES: bool = false;
+    /// As [`SimdOp::WIDE`]; the function then meets vectors of more than eight lanes.
+    const WIDE: bool = false;
 
     /// The function, lane by lane: no lane may depend on another.
     fn apply<S: Simd>(self, simd: S, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S>;
@@ -232,16 +234,16 @@ pub(crate) fn map_one<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: T) -> T
 }
 
 /// Applies `f` to lines of `len` elements. An operand with a step of 8 is contiguous; one with a step of 0 repeats its
-/// first eight.
+/// first [`WIDEST`].
 ///
 /// # Safety
 /// 1. `out` can be written for `len` elements; an operand with a step of 8 can be read for as many, one with a step of 0
-///    for eight, or for one where elements are taken one by one.
+///    for [`WIDEST`], or for one where elements are taken one by one.
 /// 2. An operand starts at the same address as `out` or does not overlap with it.
 #[inline(always)]
-unsafe fn zip_line<T: Element, S: Simd>(
+unsafe fn zip_line<T: Element, S: Simd, F: ZipFn<T>>(
     simd: S,
-    f: impl ZipFn<T>,
+    f: F,
     [mut a, mut b]: [*const T; 2],
     [a_step, b_step]: [usize; 2],
     out: *mut T,
@@ -265,6 +267,14 @@ unsafe fn zip_line<T: Element, S: Simd>(
         }
         return;
     }
+    if const { F::WIDE && <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH > LANES } {
+        // SAFETY: 1. and 2.
+        return unsafe { zip_wide(simd.wide(), f, [a, b], [a_step, b_step], out, len) };
+    }
+    if const { F::WIDE && S::PAIRS } {
+        // SAFETY: 1. and 2.
+        return unsafe { zip_wide(Paired(simd), f, [a, b], [a_step, b_step], out, len) };
+    }
     let whole = len - len % LANES;
     for at in (0..whole).step_by(LANES) {
         // SAFETY: 1. and 2.; the elements are read before they are written.
@@ -280,6 +290,49 @@ unsafe fn zip_line<T: Element, S: Simd>(
         unsafe {
             let (left, right) = (load_tail(simd, a, len - whole), load_tail(simd, b, len - whole));
             store_tail(f.apply(simd, left, right), out.add(whole), len - whole);
+        }
+    }
+}
+
+/// The most lanes of a vector or a pair of them.
+const WIDEST: usize = 2 * LANES;
+
+/// As [`zip_line`], by vectors of more lanes than eight.
+///
+/// # Safety
+/// As for [`zip_line`].
+#[inline(always)]
+unsafe fn zip_wide<T: Element, S: Simd>(
+    simd: S,
+    f: impl ZipFn<T>,
+    [mut a, mut b]: [*const T; 2],
+    [a_step, b_step]: [usize; 2],
+    out: *mut T,
+    len: usize,
+) {
+    let width = const {
+        assert!(<T::Vector<S> as Vector<T, S>>::WIDTH <= WIDEST);
+        <T::Vector<S> as Vector<T, S>>::WIDTH
+    };
+    let whole = len - len % width;
+    let mut at = 0;
+    // Not `step_by`, which divides.
+    while at < whole {
+        // SAFETY: 1. and 2. of `zip_line`; the elements are read before they are written.
+        unsafe {
+            let (left, right) = (T::Vector::read(simd, a), T::Vector::read(simd, b));
+            f.apply(simd, left, right).write(out.add(at));
+        }
+        at += width;
+        (a, b) = (a.wrapping_add(a_step / LANES * width), b.wrapping_add(b_step / LANES * width));
+    }
+    if whole < len {
+        let lanes = (1 << (len - whole)) - 1;
+        // SAFETY: as above, for fewer elements than a vector has.
+        unsafe {
+            let (left, right) =
+                (T::Vector::read_lanes(simd, a, lanes), T::Vector::read_lanes(simd, b, lanes));
+            f.apply(simd, left, right).write_lanes(out.add(whole), lanes);
         }
     }
 }
@@ -407,12 +460,13 @@ struct LineOp<T, F> {
 
 impl<T: Element, F: ZipFn<T>> SimdOp for LineOp<T, F> {
     const FUSES: bool = F::FUSES;
+    const WIDE: bool = F::WIDE;
     type Output = ();
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let ZipLine { operands, out, len, count } = self.line;
-        let mut buffers = [[T::zero(); LANES]; 2];
+        let mut buffers = [[T::zero(); WIDEST]; 2];
         for i in 0..count {
             let [a, b] = &mut buffers;
             // SAFETY: 1. `Line::new` gave what can be read for `len` elements of each line, or for one with a step of 0,
@@ -426,7 +480,8 @@ impl<T: Element, F: ZipFn<T>> SimdOp for LineOp<T, F> {
                     continue;
                 }
                 let starts = [operands[0].start(i, a), operands[1].start(i, b)];
-                if is_long(len) {
+                // Three slices of no more than twice that lie in a second-level cache, and have nothing of streams.
+                if is_long(len / 2) {
                     for range in in_streams(len, 3) {
                         let place = |operand: usize| range.start / LANES * steps[operand];
                         let starts = [starts[0].wrapping_add(place(0)), starts[1].wrapping_add(place(1))];
@@ -563,7 +618,7 @@ impl<T: Element> Line<T> {
     /// # Safety
     /// 1. There is such a line.
     #[inline(always)]
-    unsafe fn start(&self, i: usize, buffer: &mut [T; LANES]) -> *const T {
+    unsafe fn start(&self, i: usize, buffer: &mut [T; WIDEST]) -> *const T {
         let start = self.line(i);
         if self.step == 0 {
             // SAFETY: 1.

@@ -53,6 +53,7 @@ pub use conv::{
 };
 pub use dropout::dropout;
 pub use elementwise::{Arg, MapFn, Span, ZipFn, ZipLines, functions, map, zip, zip_alike, zip_by};
+pub use gemm::batch::{Batch, batched_gemm};
 pub use gemm::{Activation, Bias, Gemm, gemm, gemm_scratch, gemm_scratch_anywhere};
 pub use linear::{linear_backward, linear_forward, linear_update};
 pub use norm::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};

@@ -6,7 +6,8 @@ use crate::elementwise::Span;
 use crate::gemm::{load, store};
 use crate::parallel::{GRAIN, Parts, for_each_task};
 use crate::require;
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector, run};
+use crate::rows::fold;
+use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, run};
 use bantam_core::Context;
 use core::ops::Range;
 
@@ -143,33 +144,43 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
             }
             return;
         }
-        for (i, channel) in channels.enumerate() {
-            let parameter = |from: &[T]| from.get(i).copied().unwrap_or(T::zero());
-            let (fill, rstd) = (parameter(parameters[0]), parameter(parameters[1]));
-            let (mean, rstd) = (T::Vector::splat(simd, fill), T::Vector::splat(simd, rstd));
+        let parameters = |i: usize| parameters.map(|from| from.get(i).copied().unwrap_or(T::zero()));
+        let line = |sample: usize, channel: usize| {
+            let from = (sample * all + channel) * inner;
+            [&x[from..from + inner], &dy[from..from + inner]]
+        };
+        // Of channels with few elements, eight are added up side by side.
+        let side_by_side = simd.single().is_none() && batch * inner <= FEW;
+        let eights = if side_by_side { channels.len() - channels.len() % LANES } else { 0 };
+        for start in (0..eights).step_by(LANES) {
+            let mut totals = [zero; 2];
+            for sample in 0..batch {
+                let mut lanes = [[zero; LANES]; 2];
+                let [of_first, of_second] = &mut lanes;
+                for (i, (first, second)) in of_first.iter_mut().zip(of_second).enumerate() {
+                    let line = line(sample, channels.start + start + i);
+                    [*first, *second] = sums(simd, term, line, parameters(start + i), 0);
+                }
+                for (total, lanes) in totals.iter_mut().zip(lanes).take(if F::PAIR { 2 } else { 1 }) {
+                    let lanes = T::Vector::transpose(simd, lanes);
+                    *total = *total + fold::<T, S>(&lanes, zero, |a, b| a + b);
+                }
+            }
+            store(totals[0], &mut first[start..start + LANES]);
+            if let Some(second) = second.get_mut(start..start + LANES) {
+                store(totals[1], second);
+            }
+        }
+        for (i, first) in first.iter_mut().enumerate().skip(eights) {
             let mut totals = [T::zero(); 2];
             for sample in 0..batch {
-                let from = (sample * all + channel) * inner;
-                let (x, x_tail) = x[from..from + inner].as_chunks::<LANES>();
-                let (dy, dy_tail) = dy[from..from + inner].as_chunks::<LANES>();
-                let mut sums = [zero; 2];
-                for (x, dy) in x.iter().zip(dy) {
-                    if F::PAIR {
-                        // The next sample lies in other pages.
-                        simd.prefetch(x.as_ptr().wrapping_add(all * inner));
-                        simd.prefetch(dy.as_ptr().wrapping_add(all * inner));
-                    }
-                    sums = term.add(sums, [T::Vector::load(simd, x), T::Vector::load(simd, dy), mean, rstd]);
-                }
-                if !x_tail.is_empty() {
-                    // Beyond the end x is its mean and dy is 0: they add nothing.
-                    let x = T::Vector::load_partial(simd, x_tail, fill);
-                    sums = term.add(sums, [x, load(simd, dy_tail), mean, rstd]);
-                }
+                // The next sample lies in other pages.
+                let next = if F::PAIR { all * inner } else { 0 };
+                let sums = sums(simd, term, line(sample, channels.start + i), parameters(i), next);
                 totals[0] += sums[0].tree(|a, b| a + b);
                 totals[1] += sums[1].tree(|a, b| a + b);
             }
-            first[i] = totals[0];
+            *first = totals[0];
             if let Some(second) = second.get_mut(i) {
                 *second = totals[1];
             }
@@ -177,8 +188,39 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
     }
 }
 
+/// The two sums over elements of one channel in eight lanes, from x and dy and the channel's mean and rstd. What lies `next` elements
+/// further is asked for, if that is not 0.
+#[inline(always)]
+fn sums<T: Element, S: Simd, F: Term<T>>(
+    simd: S,
+    term: F,
+    [x, dy]: [&[T]; 2],
+    parameters: [T; 2],
+    next: usize,
+) -> [T::Vector<S>; 2] {
+    let [mean, rstd] = parameters.map(|parameter| T::Vector::splat(simd, parameter));
+    let ((x, x_tail), (dy, dy_tail)) = (x.as_chunks::<LANES>(), dy.as_chunks::<LANES>());
+    let mut sums = [T::Vector::splat(simd, T::zero()); 2];
+    for (x, dy) in x.iter().zip(dy) {
+        if next > 0 {
+            simd.prefetch(x.as_ptr().wrapping_add(next));
+            simd.prefetch(dy.as_ptr().wrapping_add(next));
+        }
+        sums = term.add(sums, [T::Vector::load(simd, x), T::Vector::load(simd, dy), mean, rstd]);
+    }
+    if !x_tail.is_empty() {
+        // Beyond the end x is its mean and dy is 0: they add nothing.
+        let x = T::Vector::load_partial(simd, x_tail, parameters[0]);
+        sums = term.add(sums, [x, load(simd, dy_tail), mean, rstd]);
+    }
+    sums
+}
+
 /// Vectors of channels that are summed together if `inner` is 1.
 const STRIP: usize = 16;
+
+/// The most elements of a channel, of all samples, of which eight channels are summed side by side: they lie in a first-level cache.
+const FEW: usize = 512;
 
 /// Mean and biased variance (divided by the count) of each channel, in two passes.
 ///
@@ -194,7 +236,11 @@ pub fn norm_statistics<T: Element>(
     let count = T::from_f64((shape.batch * shape.inner) as f64);
     let chunk = shape.channels_per_task();
     // Between the two passes a channel stays in the cache; where channels are lanes, some go together.
-    let together = if shape.inner == 1 { chunk } else { 1 };
+    let together = match shape.inner {
+        1 => chunk,
+        inner if !BASELINE_IS_PLAIN && shape.batch * inner <= FEW => LANES,
+        _ => 1,
+    };
     let (mean, variance) = (Parts::new(mean), Parts::new(variance));
     for_each_task(cx, shape.channels.div_ceil(chunk), |task| {
         let end = shape.channels.min((task + 1) * chunk);

@@ -313,16 +313,25 @@ pub(crate) fn fold_row<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: 
     if simd.single().is_some() {
         return plain::fold_row(x, join.start(), &|a, b| join.join_one(a, b));
     }
+    join_lanes(simd, x, join).tree(|a, b| join.join_one(a, b))
+}
+
+/// What [`fold_row`] joins at the end: lane i of elements i, i + 8, …
+#[inline(always)]
+pub(crate) fn join_lanes<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: J) -> T::Vector<S> {
     let many = joined_in_four(x.len());
-    let mut four = [T::Vector::splat(simd, join.start()); SUMS];
-    for range in in_streams(many, 1) {
-        for x in x[range].as_chunks::<LANES>().0.as_chunks::<SUMS>().0 {
-            for i in 0..SUMS {
-                four[i] = join.join::<S>(four[i], T::Vector::load(simd, &x[i]));
+    let mut lanes = T::Vector::splat(simd, join.start());
+    if many > 0 {
+        let mut four = [lanes; SUMS];
+        for range in in_streams(many, 1) {
+            for x in x[range].as_chunks::<LANES>().0.as_chunks::<SUMS>().0 {
+                for i in 0..SUMS {
+                    four[i] = join.join::<S>(four[i], T::Vector::load(simd, &x[i]));
+                }
             }
         }
+        lanes = one_of_four(four, |a, b| join.join::<S>(a, b));
     }
-    let mut lanes = one_of_four(four, |a, b| join.join::<S>(a, b));
     let (chunks, tail) = x[many..].as_chunks::<LANES>();
     for x in chunks {
         lanes = join.join::<S>(lanes, T::Vector::load(simd, x));
@@ -330,7 +339,7 @@ pub(crate) fn fold_row<T: Element, S: Simd, J: Join<T>>(simd: S, x: &[T], join: 
     if !tail.is_empty() {
         lanes = join.join::<S>(lanes, T::Vector::load_partial(simd, tail, join.start()));
     }
-    lanes.tree(|a, b| join.join_one(a, b))
+    lanes
 }
 
 pub struct Columns<'a, 'b, T> {

@@ -4,7 +4,7 @@ use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
 use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_slice_in_place, zip_slices};
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::plain::tree;
-use crate::reduce::{Join, MANY, Max, Sum, fold_row};
+use crate::reduce::{Join, MANY, Max, Sum, fold_row, join_lanes};
 use crate::require;
 use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
@@ -110,7 +110,8 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
             }
             return total;
         }
-        if (1..=SHORT).contains(&columns) {
+        // Lanes are rows where rows would fill no two vectors.
+        if (1..=2 * LANES).contains(&columns) {
             let zero = T::Vector::splat(simd, T::zero());
             let (mut block, mut exponentials) = ([zero; SHORT], [zero; SHORT]);
             for first in (0..rows).step_by(LANES) {
@@ -146,7 +147,16 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
             }
             return total;
         }
-        for row in 0..rows {
+        let eights = if columns < MANY { rows - rows % LANES } else { 0 };
+        for first in (0..eights).step_by(LANES) {
+            let y = &mut y[first * stride..][..LANES * stride];
+            let x = x.map(|x| &x[first * columns..][..LANES * columns]);
+            let (max, logarithm) = eight_rows(simd, columns, x, y, &goal, needs_logarithm);
+            for lane in 0..LANES {
+                finish(first + lane, &mut y[lane * stride..][..stride], max[lane], logarithm[lane]);
+            }
+        }
+        for row in eights..rows {
             let y = &mut y[row * stride..][..stride];
             let x = x.map(|x| &x[row * columns..][..columns]);
             let max = fold_row(simd, x.unwrap_or(y), Max);
@@ -226,6 +236,61 @@ fn one_row<T: Element, S: Simd>(
     (max, logarithm)
 }
 
+/// Eight rows, whose lanes are joined side by side: their greatest elements, and the logarithms of their sums if those are needed.
+#[inline(always)]
+fn eight_rows<T: Element, S: Simd>(
+    simd: S,
+    columns: usize,
+    x: Option<&[T]>,
+    y: &mut [T],
+    goal: &Goal<'_, T>,
+    needs_logarithm: bool,
+) -> ([T; LANES], [T; LANES]) {
+    let row = |i: usize| i * columns..(i + 1) * columns;
+    let zero = T::Vector::splat(simd, T::zero());
+    let mut lanes = [zero; LANES];
+    for (i, lanes) in lanes.iter_mut().enumerate() {
+        *lanes = join_lanes(simd, &x.unwrap_or(y)[row(i)], Max);
+    }
+    let start = T::Vector::splat(simd, T::neg_infinity());
+    let join = |a, b| Join::<T>::join::<S>(Max, a, b);
+    let max = fold::<T, S>(&T::Vector::transpose(simd, lanes), start, join);
+    let greatest = max.to_array();
+    let keeps = !(y.is_empty() || matches!(goal, Goal::Logarithm));
+    for (i, lanes) in lanes.iter_mut().enumerate() {
+        let exponential = ExpOfDifference(greatest[i]);
+        *lanes = if keeps {
+            map_row(simd, exponential, x.map(|x| &x[row(i)]), &mut y[row(i)]);
+            join_lanes(simd, &y[row(i)], Sum)
+        } else {
+            lanes_of_exp(simd, &x.unwrap_or(y)[row(i)], exponential)
+        };
+    }
+    let sum = fold::<T, S>(&T::Vector::transpose(simd, lanes), zero, |a, b| a + b);
+    let logarithm = if needs_logarithm { T::ln_lanes(simd, sum) } else { zero };
+    let share = |scale: T| (T::Vector::splat(simd, scale) / sum).to_array();
+    match goal {
+        Goal::Logarithm => {
+            let shift = (-(max + logarithm)).to_array();
+            for (i, shift) in shift.into_iter().enumerate() {
+                map_row(simd, AddScalar(shift), x.map(|x| &x[row(i)]), &mut y[row(i)]);
+            }
+        }
+        Goal::Softmax => scale_rows(simd, columns, share(T::one()), y),
+        Goal::CrossEntropy { scale: Some(scale), .. } => scale_rows(simd, columns, share(*scale), y),
+        Goal::CrossEntropy { scale: None, .. } => {}
+    }
+    (greatest, logarithm.to_array())
+}
+
+/// Multiplies each of eight rows by a number.
+#[inline(always)]
+fn scale_rows<T: Element, S: Simd>(simd: S, columns: usize, shares: [T; LANES], y: &mut [T]) {
+    for (y, share) in y.chunks_exact_mut(columns).zip(shares) {
+        map_slice_in_place(simd, MulScalar(share), y);
+    }
+}
+
 /// y = f(x), or f(y) where there is no x. One loop for both, as [`map_line`] wants it.
 #[inline(always)]
 fn map_row<T: Element, S: Simd>(simd: S, f: impl MapFn<T>, x: Option<&[T]>, y: &mut [T]) {
@@ -261,13 +326,23 @@ impl<T: Element> MapFn<T> for ExpOfDifference<T> {
 
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
-        T::exp_lanes(simd, x - T::Vector::splat(simd, self.0))
+        let (x, zero) = (x - T::Vector::splat(simd, self.0), T::Vector::splat(simd, T::zero()));
+        // What a mask hides is so far below that its exponential is 0, in double precision too. It must not lead the others of its
+        // vector where exponentials take care of numbers below the normal ones, which takes three times as long.
+        let hidden = T::Vector::splat(simd, T::from_f64(-746.0));
+        x.if_less(hidden, zero, T::exp_lanes(simd, x.if_less(hidden, zero, x)))
     }
 }
 
 /// Σ e^(x − max).
 #[inline(always)]
 fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) -> T {
+    lanes_of_exp(simd, row, f).tree(|a, b| a + b)
+}
+
+/// Σ e^(x − max), lane by lane.
+#[inline(always)]
+fn lanes_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) -> T::Vector<S> {
     let (chunks, tail) = row.as_chunks::<LANES>();
     let mut sum = T::Vector::splat(simd, T::zero());
     for x in chunks {
@@ -276,7 +351,7 @@ fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) ->
     if !tail.is_empty() {
         sum = sum + f.apply(simd, T::Vector::load_partial(simd, tail, T::neg_infinity()));
     }
-    sum.tree(|a, b| a + b)
+    sum
 }
 
 #[inline(always)]

@@ -82,26 +82,25 @@ impl<T: Element> ZipElementwise<T> for f::TanhGrad {
 impl<T: Element> Elementwise<T> for f::Gelu {
     const NAME: &'static str = "gelu";
     #[cfg(feature = "alloc")]
-    fn derivative<'g>(self, x: Var<'g, T>, _: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
-        dy.alike(x, f::GeluGrad).into()
+    fn derivative<'g>(self, x: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
+        (dy * x.alike(y, f::GeluSlope)).into()
     }
 }
 
-impl<T: Element> ZipElementwise<T> for f::GeluGrad {
-    const NAME: &'static str = "gelu_grad";
-    /// Of dy·(Φ(x) + x·φ(x)), whose second factor has the slope φ(x)·(2 − x²).
+impl<T: Element> ZipElementwise<T> for f::GeluSlope {
+    const NAME: &'static str = "gelu_slope";
+    /// Of Φ(x) + x·φ(x): φ(x)·(2 − x²). What y adds to it is counted with x, of which y is a function.
     #[cfg(feature = "alloc")]
     fn derivatives<'g>(
         self,
-        dy: Var<'g, T>,
         x: Var<'g, T>,
+        _: Var<'g, T>,
         _: Var<'g, T>,
         g: Var<'g, T>,
     ) -> [Gradient<'g, T>; 2] {
         let square = x.square();
         let density = (square * T::from_f64(-0.5)).exp() * T::from_f64(0.398_942_280_401_432_7);
-        let slope = density * (-square + T::from_f64(2.0));
-        [g.alike(x, f::GeluGrad).into(), (g * dy * slope).into()]
+        [(g * density * (-square + T::from_f64(2.0))).into(), Gradient::Zero]
     }
 }
 

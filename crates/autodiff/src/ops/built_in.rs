@@ -7,7 +7,8 @@
 
 use super::elementwise::{Alike, Map, Zip};
 use super::{
-    conv, dropout, gather, label_smoothing, loss, matmul, noise, norm, pool, reduce, shape, softmax,
+    attention, conv, dropout, gather, label_smoothing, loss, matmul, noise, norm, pool, reduce, shape,
+    softmax,
 };
 use crate::{Error, Op, Plan, Planner, Shared};
 use bantam_kernels::functions as f;
@@ -70,13 +71,14 @@ macro_rules! built_in {
 
 built_in! {
     Map<f::Relu>, Map<f::Sigmoid>, Map<f::Tanh>, Map<f::Gelu>,
-    Alike<f::ReluGrad>, Alike<f::SigmoidGrad>, Alike<f::TanhGrad>, Alike<f::GeluGrad>, Alike<f::Add>,
+    Alike<f::ReluGrad>, Alike<f::SigmoidGrad>, Alike<f::TanhGrad>, Alike<f::GeluSlope>, Alike<f::Add>,
     Map<f::Neg>, Map<f::Abs>, Map<f::Sign>, Map<f::Exp>, Map<f::Ln>, Map<f::Sqrt>, Map<f::Rsqrt>, Map<f::Recip>,
     Map<f::Square>, Map<f::Sin>, Map<f::Cos>,
     Map<f::AddScalar<T>>, Map<f::MulScalar<T>>, Map<f::PowScalar<T>>, Map<f::Clamp<T>>,
     Zip<f::Add>, Zip<f::Sub>, Zip<f::Mul>, Zip<f::Div>, Zip<f::Pow>, Zip<f::Max>, Zip<f::Min>,
     Zip<f::Greater>, Zip<f::GreaterEqual>, Zip<f::Equal>,
-    matmul::MatMul, matmul::BatchedMatMul, matmul::Linear,
+    matmul::MatMul, matmul::BatchedMatMul, matmul::AddMatMul, matmul::Linear,
+    attention::AttentionScores, attention::AttentionMix,
     conv::ConvForward, conv::ConvBackwardInput, conv::ConvBackwardWeight,
     pool::MaxPoolArgmax, pool::MaxPoolSelect, pool::MaxPoolScatter, pool::AvgPool,
     norm::BatchNormStatistics, norm::BatchNorm, norm::BatchNormBackwardAffine, norm::BatchNormBackwardInput,

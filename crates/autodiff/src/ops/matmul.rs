@@ -10,8 +10,9 @@ use crate::{Gradient, NodeRef, Shared, Var};
 use alloc::{format, string::String};
 #[cfg(feature = "alloc")]
 use alloc::{vec, vec::Vec};
-use bantam_core::{Numerics, Shape, broadcast_shapes};
-use bantam_kernels::{Activation, Bias, Gemm, gemm, gemm_scratch};
+use bantam_core::{Context, Inline, Numerics, Shape, broadcast_shapes};
+use bantam_kernels::parallel::for_each_chunk;
+use bantam_kernels::{Activation, Bias, Gemm, copy, gemm, gemm_scratch};
 
 /// The product of two matrices, each transposed or not: what derivatives hold, so that a board need not have what walks over
 /// batches.
@@ -57,11 +58,10 @@ impl MatMul {
     #[cfg(feature = "alloc")]
     fn flows<'g, T: Element>(
         self,
-        node: &NodeRef<'_, 'g, T>,
+        [a, b]: [Var<'g, T>; 2],
         dy: Var<'g, T>,
         product: impl Fn(Var<'g, T>, Var<'g, T>, MatMul) -> Var<'g, T>,
     ) -> [Var<'g, T>; 2] {
-        let (a, b) = (node.input(0), node.input(1));
         let MatMul { transpose_a: ta, transpose_b: tb } = self;
         let product = |a, b, transpose_a, transpose_b| product(a, b, MatMul { transpose_a, transpose_b });
         let da = if ta { product(b, dy, tb, true) } else { product(dy, b, false, !tb) };
@@ -109,7 +109,7 @@ impl<T: Element> Op<T> for MatMul {
 
     #[cfg(feature = "alloc")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
-        self.flows(node, dy, matrices).map(Gradient::from).into()
+        self.flows([node.input(0), node.input(1)], dy, matrices).map(Gradient::from).into()
     }
 
     fn accumulates(&self) -> bool {
@@ -120,6 +120,72 @@ impl<T: Element> Op<T> for MatMul {
         true
     }
 }
+
+/// `activation(sum + product)` of two matrices, added up from `sum` on and in its place if nobody else reads it: one pass over memory
+/// less than a product and a sum, and rounded otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddMatMul {
+    /// Which matrices are used transposed.
+    pub product: MatMul,
+    /// Applied to each element of the result; set by the planner.
+    pub activation: Activation,
+}
+
+impl<T: Element> Op<T> for AddMatMul {
+    fn name(&self) -> &'static str {
+        "add_matmul"
+    }
+
+    fn infer(&self, inputs: &[ValueType]) -> Result<ValueType, OpError> {
+        let op = "add_matmul";
+        let [&got, ..] = reals::<3>(op, inputs)?;
+        let product = Op::<T>::infer(&self.product, &inputs[1..])?;
+        let expected = product.shape;
+        if got == expected { Ok(product) } else { Err(OpError::Shape { op, expected, got }) }
+    }
+
+    fn scratch(&self, inputs: &[ValueType], numerics: Numerics) -> usize {
+        Op::<T>::scratch(&self.product, &inputs[1..], numerics)
+    }
+
+    #[cfg(feature = "std")]
+    fn to_rust(&self) -> Option<String> {
+        let AddMatMul { product, activation } = self;
+        Some(format!(
+            "ops::AddMatMul {{ product: ops::{product:?}, activation: Activation::{activation:?} }}"
+        ))
+    }
+
+    fn eval(&self, cx: &StepContext<'_>, io: Io<'_, T>) {
+        let product = self.product.gemm(io.inputs.value(1).shape, io.inputs.value(2).shape);
+        let (a, b) = (io.inputs.real(1), io.inputs.real(2));
+        let in_place = io.inputs.is_output(0);
+        let (sum, c) = (io.inputs.real(0), io.output.real());
+        if !in_place {
+            copy(&cx.kernels, sum, c);
+        }
+        gemm(&cx.kernels, &product, a, b, None, self.activation, c, true, io.scratch);
+    }
+
+    /// Only recorded while no activation is fused: the planner fuses after differentiation.
+    #[cfg(feature = "alloc")]
+    fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
+        let [da, db] = self.product.flows([node.input(1), node.input(2)], dy, matrices);
+        vec![dy.into(), da.into(), db.into()]
+    }
+
+    fn in_place(&self, operand: usize) -> bool {
+        operand == 0
+    }
+
+    #[cfg(feature = "alloc")]
+    fn with_activation(&self, activation: Activation) -> Option<Shared<dyn Op<T>>> {
+        (self.activation == Activation::Identity).then(|| T::share(AddMatMul { activation, ..*self }))
+    }
+}
+
+/// Multiply-adds that are worth a task of their own.
+const PRODUCT_GRAIN: usize = 1 << 18;
 
 /// [`MatMul`] over the last two axes; the other axes are batches and broadcast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,25 +232,36 @@ impl<T: Element> Op<T> for BatchedMatMul {
         let strides =
             [a_shape, b_shape].map(|shape| super::elementwise::broadcast_strides(batches(shape), outer));
         let (a_len, b_len) = (spec.m * spec.k, spec.k * spec.n);
-        let out = io.output.real();
-        for (batch, c) in out.chunks_exact_mut((spec.m * spec.n).max(1)).enumerate() {
-            // Which matrices: the batch's position along each axis, times the strides of broadcasting.
-            let (mut rest, mut at) = (batch, [0, 0]);
-            for axis in (0..outer.rank()).rev() {
-                for operand in 0..2 {
-                    at[operand] += rest % outer[axis] * strides[operand][axis];
+        let len = spec.m * spec.n;
+        let each = |cx: &Context<'_>, first: usize, out: &mut [T], scratch: &mut [T]| {
+            for (batch, c) in (first..).zip(out.chunks_exact_mut(len.max(1))) {
+                // Which matrices: the batch's position along each axis, times the strides of broadcasting.
+                let (mut rest, mut at) = (batch, [0, 0]);
+                for axis in (0..outer.rank()).rev() {
+                    for operand in 0..2 {
+                        at[operand] += rest % outer[axis] * strides[operand][axis];
+                    }
+                    rest /= outer[axis];
                 }
-                rest /= outer[axis];
+                let a = &a[at[0] * a_len..][..a_len];
+                let b = &b[at[1] * b_len..][..b_len];
+                gemm(cx, &spec, a, b, None, Activation::Identity, c, io.accumulate, scratch);
             }
-            let a = &a[at[0] * a_len..][..a_len];
-            let b = &b[at[1] * b_len..][..b_len];
-            gemm(&cx.kernels, &spec, a, b, None, Activation::Identity, c, io.accumulate, io.scratch);
+        };
+        let out = io.output.real();
+        // Products that are too small for tasks of their own go to tasks together.
+        let together = PRODUCT_GRAIN / (len * spec.k).max(1);
+        if together < 2 || !io.scratch.is_empty() {
+            return each(&cx.kernels, 0, out, io.scratch);
         }
+        for_each_chunk(&cx.kernels, out, together * len, |task, out| {
+            each(&Context { executor: &Inline, ..cx.kernels }, task * together, out, &mut []);
+        });
     }
 
     #[cfg(feature = "alloc")]
     fn vjp<'g>(&self, node: &NodeRef<'_, 'g, T>, dy: Var<'g, T>) -> Vec<Gradient<'g, T>> {
-        let [da, db] = self.0.flows(node, dy, product);
+        let [da, db] = self.0.flows([node.input(0), node.input(1)], dy, product);
         vec![da.sum_to(node.input(0).shape()).into(), db.sum_to(node.input(1).shape()).into()]
     }
 
@@ -318,6 +395,13 @@ impl<'g, T: Element> Var<'g, T> {
     #[track_caller]
     pub fn matmul_nt(self, other: Var<'g, T>) -> Var<'g, T> {
         product(self, other, MatMul { transpose_a: false, transpose_b: true })
+    }
+
+    /// `self + a · bᵀ` of matrices, added up from `self` on.
+    #[track_caller]
+    pub fn add_matmul_nt(self, a: Var<'g, T>, b: Var<'g, T>) -> Var<'g, T> {
+        let product = MatMul { transpose_a: false, transpose_b: true };
+        self.graph.record(AddMatMul { product, activation: Activation::Identity }, &[self, a, b])
     }
 
     /// `self · weightᵀ + bias`: self `[..., fan_in]`, weight `[fan_out, fan_in]`, bias `[fan_out]`.

@@ -4,6 +4,7 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
 #[cfg(feature = "alloc")]
 mod built_in;
 mod conv;
@@ -20,6 +21,7 @@ mod reduce;
 mod shape;
 mod softmax;
 
+pub use attention::{AttentionMix, AttentionScores};
 #[cfg(feature = "alloc")]
 pub(crate) use built_in::BuiltIn;
 #[cfg(feature = "alloc")]
@@ -30,7 +32,7 @@ pub use elementwise::{Alike, Elementwise, Map, Zip, ZipElementwise};
 pub use gather::{GatherRows, ScatterAddRows};
 pub use label_smoothing::{SmoothedCrossEntropy, SmoothedCrossEntropyBackward};
 pub use loss::{LossScale, MeanSquaredError};
-pub use matmul::{BatchedMatMul, Linear, MatMul};
+pub use matmul::{AddMatMul, BatchedMatMul, Linear, MatMul};
 pub use noise::{GaussianNoise, GroupDropout};
 pub use norm::{BatchNorm, BatchNormBackwardAffine, BatchNormBackwardInput, BatchNormStatistics};
 pub use pool::{AvgPool, MaxPoolArgmax, MaxPoolScatter, MaxPoolSelect, Pool2dOptions};

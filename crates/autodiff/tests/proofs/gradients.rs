@@ -334,6 +334,21 @@ fn matrices(checked: &mut Checked) {
             }
         })
     });
+    let sizes = (1..=3_usize, 1..=3_usize, 1..=4_usize, 1..=9_usize, 1..=9_usize, any::<u64>());
+    check(checked, 24, sizes, |checked, (batch, heads, head, queries, keys, seed)| {
+        let [queries, keys] = [queries, keys].map(|length| [batch, length, heads * head]);
+        checked.twice(&Case::new(&[&queries, &keys, &keys], Domain::Any, seed >> 8), |o| {
+            o.x[0].attention_scores(o.x[1], heads).softmax().attention_mix(o.x[2])
+        })
+    });
+    let sizes = (1..=9_usize, 1..=9_usize, 1..=9_usize, any::<u64>());
+    check(checked, 16, sizes, |checked, (m, n, k, seed)| {
+        checked.twice(&Case::new(&[&[m, n], &[m, k], &[n, k]], Domain::Any, seed >> 8), |o| {
+            // In the place of the sum, and beside it.
+            let sum = o.x[0].square();
+            sum.add_matmul_nt(o.x[1], o.x[2]).tanh() * (o.x[0] * 2.0).add_matmul_nt(o.x[1], o.x[2]) + sum
+        })
+    });
     let sizes = (dims(3, 0..=2), 1..=9_usize, 1..=9_usize, any::<bool>(), any::<u64>());
     check(checked, 24, sizes, |checked, (mut x, fan_in, fan_out, bias, seed)| {
         x.push(fan_in);

@@ -267,6 +267,33 @@ fn a_plan_for_portable_numerics_is_smaller_and_serves_both() {
     }
 }
 
+/// Small products of a batch, several to a task, against each of them alone.
+#[test]
+fn products_of_a_batch_share_tasks() {
+    const OUTER: usize = 9;
+    static THREADS: LazyLock<Threads> = LazyLock::new(|| Threads::new(3).expect("three threads"));
+    let graph = Graph::<f32>::with_parameters(Vec::new(), Mode::Infer);
+    // The second operand's matrices are repeated along the first axis.
+    let a = graph.input("a", Shape::of([OUTER, 3, 40, 24]));
+    let b = graph.input("b", Shape::of([3, 33, 24]));
+    let mut planner = graph.planner().output("all", a.matmul_nt(b));
+    for (i, j) in (0..OUTER).flat_map(|i| (0..3).map(move |j| (i, j))) {
+        let a = a.slice(0, i..i + 1).slice(1, j..j + 1).reshape([40, 24]);
+        planner = planner.output("one", a.matmul_nt(b.slice(0, j..j + 1).reshape([33, 24])));
+    }
+    let mut session = Session::new(planner.build().expect("the graph is sound"));
+    session = session.context(Context { executor: &*THREADS, ..Context::default() });
+    for input in 0..2 {
+        let value = |i: usize| (i * 7919 % 10_007) as f32 / 1000.0 - 5.0;
+        session.input(input).iter_mut().enumerate().for_each(|(i, x)| *x = value(i));
+    }
+    session.run();
+    for (i, expected) in session.output(0).chunks_exact(40 * 33).enumerate() {
+        let found = session.output(1 + i);
+        assert!(found.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits()), "product {i}");
+    }
+}
+
 #[test]
 fn computing_again_changes_no_bit() {
     let config =

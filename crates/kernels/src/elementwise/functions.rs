@@ -462,19 +462,20 @@ impl<T: Element> ZipFn<T> for TanhGrad {
     }
 }
 
-/// The gradient through [`Gelu`] from (dy, x): dy · (Φ(x) + x · φ(x)) with φ(x) = e^(−x²/2) / √(2π).
+/// The slope of [`Gelu`] from (x, y): Φ(x) + x · φ(x) with Φ(x) = y / x and φ(x) = e^(−x²/2) / √(2π); NaN at ±∞.
 #[derive(Clone, Copy, Debug)]
-pub struct GeluGrad;
+pub struct GeluSlope;
 
-impl<T: Element> ZipFn<T> for GeluGrad {
+impl<T: Element> ZipFn<T> for GeluSlope {
     const FUSES: bool = true;
+    const WIDE: bool = T::WIDE;
 
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, dy: T::Vector<S>, x: T::Vector<S>) -> T::Vector<S> {
+    fn apply<S: Simd>(self, simd: S, x: T::Vector<S>, y: T::Vector<S>) -> T::Vector<S> {
         let splat = |value| T::Vector::splat(simd, T::from_f64(value));
-        let half = splat(0.5);
-        let distribution = half.mul_add(erf_of_root::<T, S>(simd, x), half);
+        // Nearer to 0 than this Φ is one half, and y may have lost digits.
+        let distribution = x.abs().if_less(splat(1e-30), splat(0.5), y / x);
         let density = T::exp_lanes(simd, x * x * splat(-0.5)) * splat(0.398_942_280_401_432_7);
-        dy * x.mul_add(density, distribution)
+        x.mul_add(density, distribution)
     }
 }

@@ -9,6 +9,7 @@
 //! Only what has many operations per call is compiled for each instruction set: the tiles of a panel, and copies. What
 //! walks over blocks and panels is compiled once.
 
+pub mod batch;
 pub mod tile;
 pub mod vector;
 
@@ -139,7 +140,7 @@ impl Gemm {
         if self.a_strides[1] == 1 {
             return self.a_strides[0].is_multiple_of(SETS) && self.m >= 64 && self.n >= 256 && self.k >= 128;
         }
-        self.k * self.a_strides[1] > SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
+        self.k * self.a_strides[1] > 2 * SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
     }
 
     /// The elements of A that a task copies at a time.

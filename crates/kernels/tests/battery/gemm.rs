@@ -1,8 +1,8 @@
 //! Products against a loop that adds in the order of k, bit for bit.
 
 use crate::support::{Random, assert_same_bits, contexts, fuses, same_bits};
-use bantam_core::Real;
-use bantam_kernels::{Activation, Bias, Element, Gemm, gemm, gemm_scratch};
+use bantam_core::{Context, Real};
+use bantam_kernels::{Activation, Batch, Bias, Element, Gemm, batched_gemm, gemm, gemm_scratch};
 
 struct Case<T> {
     gemm: Gemm,
@@ -36,7 +36,7 @@ impl<T: Element> Case<T> {
         Case { gemm, a, b, bias, activation, old: random.vec(m * n), accumulate: random.coin() }
     }
 
-    fn run(&self, cx: &bantam_core::Context<'_>) -> Vec<T> {
+    fn run(&self, cx: &Context<'_>) -> Vec<T> {
         let mut c = if self.accumulate { self.old.clone() } else { vec![T::nan(); self.old.len()] };
         let mut scratch = vec![T::nan(); gemm_scratch(&self.gemm)];
         let bias = self.bias.as_ref().map(|(per_column, bias)| match per_column {
@@ -132,6 +132,76 @@ fn dot_products_with_lines() {
             column.check();
         }
     }
+}
+
+/// Matrices that lie side by side in the rows of larger ones or one after the other, against products of their own.
+#[test]
+fn batches() {
+    let mut random = Random::new(7);
+    for _ in 0..60 {
+        let (m, n, k) = (random.between(1, 40), random.between(1, 40), random.between(0, 40));
+        let counts = [random.between(1, 5), random.between(1, 4)];
+        let accumulate = random.coin();
+        // Strides, steps and length of an operand.
+        let mut lie = |rows: usize, columns: usize, transposes: bool| {
+            let [outer, inner] = counts;
+            let size = rows * columns;
+            let (row, steps) = match random.coin() {
+                true => (inner * columns + 3, [rows * (inner * columns + 3), columns]),
+                false => (columns, [inner * size + 1, size]),
+            };
+            let len = outer * steps[0] + inner * steps[1] + rows * row;
+            if transposes && random.coin() {
+                ([1, rows], [inner * size, size], outer * inner * size)
+            } else {
+                ([row, 1], steps, len)
+            }
+        };
+        let ((a_strides, a_steps, a_len), (b_strides, b_steps, b_len), ([c_stride, _], c_steps, c_len)) =
+            (lie(m, k, true), lie(k, n, true), lie(m, n, false));
+        let gemm = Gemm { m, n, k, a_strides, b_strides };
+        let batch = Batch { counts, a_steps, b_steps, c_steps, c_stride };
+        let (a, b, old): (Vec<f32>, Vec<f32>, Vec<f32>) =
+            (random.vec(a_len), random.vec(b_len), random.vec(c_len));
+        let run = |cx: &Context<'_>| {
+            let mut c = old.clone();
+            batched_gemm(cx, &gemm, &batch, &a, &b, &mut c, accumulate);
+            c
+        };
+        let name = format!("{gemm:?} {batch:?} accumulate {accumulate}");
+        for (cx, result) in contexts().zip(same_bits(&name, run)) {
+            let mut expected = old.clone();
+            for (i, j) in (0..counts[0]).flat_map(|i| (0..counts[1]).map(move |j| (i, j))) {
+                let at = |steps: [usize; 2]| if k == 0 { 0 } else { i * steps[0] + j * steps[1] };
+                let start = i * c_steps[0] + j * c_steps[1];
+                let places = (0..m).flat_map(|row| (0..n).map(move |column| start + row * c_stride + column));
+                let mut c: Vec<f32> = places.clone().map(|place| old[place]).collect();
+                let (a, b) = (&a[at(a_steps)..], &b[at(b_steps)..]);
+                let mut scratch = vec![0.0; gemm_scratch(&gemm)];
+                bantam_kernels::gemm(
+                    &cx,
+                    &gemm,
+                    a,
+                    b,
+                    None,
+                    Activation::Identity,
+                    &mut c,
+                    accumulate,
+                    &mut scratch,
+                );
+                places.zip(c).for_each(|(place, c)| expected[place] = c);
+            }
+            assert_same_bits(&format!("{name} {cx:?}"), &expected, &result);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "a slice does not fit its shape")]
+fn matrices_of_a_batch_do_not_overlap() {
+    let gemm = Gemm { m: 2, n: 3, k: 1, a_strides: [1, 1], b_strides: [3, 1] };
+    let batch = Batch { counts: [1, 2], a_steps: [0; 2], b_steps: [0; 2], c_steps: [0, 2], c_stride: 4 };
+    batched_gemm(&Context::default(), &gemm, &batch, &[1.0; 2], &[1.0; 3], &mut [0.0_f32; 20], false);
 }
 
 #[test]

@@ -7,8 +7,17 @@ use bantam_kernels::{
 };
 
 fn shapes() -> impl Iterator<Item = NormShape> {
-    let shapes =
-        [(2, 1, 1), (5, 3, 1), (17, 40, 1), (3, 2, 2), (4, 5, 9), (2, 3, 33), (9, 70, 16), (300, 130, 1)];
+    let shapes = [
+        (2, 1, 1),
+        (5, 3, 1),
+        (17, 40, 1),
+        (3, 2, 2),
+        (4, 5, 9),
+        (2, 3, 33),
+        (9, 70, 16),
+        (1, 19, 61),
+        (300, 130, 1),
+    ];
     shapes.into_iter().map(|(batch, channels, inner)| NormShape { batch, channels, inner })
 }
 

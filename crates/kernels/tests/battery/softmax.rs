@@ -16,7 +16,7 @@ fn exact(row: &[f32]) -> Vec<(f64, f64)> {
 }
 
 fn shapes(random: &mut Random) -> Vec<(usize, usize, Vec<f32>)> {
-    [(1, 1), (3, 2), (5, 10), (4, 8), (7, 33), (40, 1000), (9000, 3)]
+    [(1, 1), (3, 2), (5, 10), (4, 8), (7, 33), (27, 17), (16, 65), (9, 127), (40, 1000), (9000, 3)]
         .map(|(rows, columns)| {
             let scale = random.pick(&[1.0, 30.0]);
             (rows, columns, random.vec::<f32>(rows * columns).iter().map(|x| x * scale).collect())
@@ -51,6 +51,35 @@ fn softmax_and_its_logarithm() {
             }
             for y in same_bits("log-softmax", |cx| run(cx, true)) {
                 assert_within("log-softmax", &y, &log_bounds);
+            }
+        }
+    }
+}
+
+/// What is masked gets nothing, and the others what they get without it.
+#[test]
+fn masks() {
+    let mut random = Random::new(3);
+    for (rows, columns) in [(1, 5), (11, 9), (24, 32), (3, 200)] {
+        for mask in [-1e9, -1e4, -110.0, f32::NEG_INFINITY] {
+            let mut x = random.vec::<f32>(rows * columns);
+            for (i, x) in x.iter_mut().enumerate() {
+                if i % columns > i / columns {
+                    *x = mask;
+                }
+            }
+            let exact: Vec<(f64, f64)> = x
+                .chunks(columns)
+                .flat_map(exact)
+                .map(|(y, _)| (y, y * (64.0 + columns as f64) * EPSILON + 1e-44))
+                .collect();
+            let run = |cx: &Context<'_>| {
+                let mut y = x.clone();
+                softmax(cx, rows, columns, Span::InPlace(&mut y));
+                y
+            };
+            for y in same_bits("masked softmax", run) {
+                assert_within("masked softmax", &y, &exact);
             }
         }
     }
