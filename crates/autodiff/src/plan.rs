@@ -1222,9 +1222,9 @@ impl<T: Element> Program<T> for Plan<T> {
         }
     }
 
-    fn home(&self, index: usize) -> Option<Home> {
+    fn home(&self, index: usize) -> Option<Home<'_>> {
         let Resident { spec, value, state, .. } = self.residents.get(index)?;
-        Some(Home { value: *value, state: *state, shape: spec.shape, trains: spec.trains() })
+        Some(Home { value, state, trains: spec.trains() })
     }
 
     fn deferred(&self, at: usize) -> Option<(usize, Slot)> {
