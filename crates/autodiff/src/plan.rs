@@ -538,6 +538,8 @@ impl<'a, T: Element> Lowering<'a, T> {
         Ok(lowering)
     }
 
+    /// The value whose bytes `value` is. Asked everywhere, and so a function of its own.
+    #[inline(never)]
     fn root(&self, value: u32) -> u32 {
         self.values[value as usize].root
     }

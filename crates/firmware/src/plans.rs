@@ -12,7 +12,7 @@ pub mod patterns_sgd;
 pub mod vibration;
 
 use crate::report::Report;
-use crate::training::{Network, Outcome, Recipe, Stopped, context, train};
+use crate::training::{HE_16_32, Network, Outcome, Recipe, Stopped, context, train};
 use bantam::autodiff::{Aligned, BindError, StaticPlan, StaticSession, StaticStepError};
 use bantam::core::{Context, Optimizer};
 use bantam::data::Dataset;
@@ -39,13 +39,9 @@ pub enum First {
     Drawn(&'static [Initializer]),
 }
 
-/// He's uniform weights for 16 inputs and for 32, with their bounds √(6 / fan_in) worked out: a board then needs no root.
-const FIRST_16_32_4: First = First::Drawn(&[
-    Initializer::symmetric(0.612_372_435_695_794_5),
-    Initializer::ZEROS,
-    Initializer::symmetric(0.433_012_701_892_219_3),
-    Initializer::ZEROS,
-]);
+/// Weights and biases of both layers of the 16-32-4 network.
+const FIRST_16_32_4: First =
+    First::Drawn(&[HE_16_32[0], Initializer::ZEROS, HE_16_32[1], Initializer::ZEROS]);
 
 /// 16-32-4, for [`Patterns`](crate::tasks::Patterns).
 pub const PATTERNS_MLP: Parts =

@@ -4,6 +4,7 @@
 
 use bantam::autodiff::{Aligned, BindError, StaticSession, StaticStepError, static_plan};
 use bantam::core::Context;
+use bantam::nn::Initializer;
 use bantam::optim::{Adam, Sgd};
 use bantam_firmware::networks::{self, Planned, Plans};
 use bantam_firmware::plans::{
@@ -44,6 +45,21 @@ fn the_committed_plans_and_weights_are_those_of_the_networks() {
                 assert!(drawn.parameters().eq(session.parameters().map(|(_, values)| values)), "{name}");
             }
         }
+    }
+}
+
+#[test]
+fn bounds_that_were_worked_out_draw_the_bits_of_their_rule() {
+    use bantam::core::Shape;
+    use bantam::core::random::{Key, Purpose};
+    let draw = |initializer: Initializer, shape| {
+        let mut values = [0.0_f32; 512];
+        initializer.fill(shape, &mut Key::new(SEED, Purpose::Initialize).stream(), &mut values);
+        values
+    };
+    for (initializer, shape) in training::HE_16_32.into_iter().zip([Shape::of([32, 16]), Shape::of([4, 32])])
+    {
+        assert_eq!(draw(initializer, shape), draw(Initializer::HE_UNIFORM, shape));
     }
 }
 
