@@ -188,7 +188,8 @@ pub struct Plan<T: Element = f32> {
     values: Vec<u32>,
     /// The values that belong into a parameter, buffer or running sum, and where that is; in ascending order.
     homes: Vec<(u32, Slot)>,
-    pub(crate) residents: Vec<Resident>,
+    /// The same for all plans that share a session.
+    pub(crate) residents: Shared<Vec<Resident>>,
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     pub(crate) loss: Option<Port>,
@@ -225,7 +226,7 @@ pub struct Planner<'g, T: Element = f32> {
     alignment: usize,
     piece: usize,
     /// Where another plan has its residents, and its alignment.
-    same_memory: Option<(Vec<Resident>, usize)>,
+    same_memory: Option<(Shared<Vec<Resident>>, usize)>,
 }
 
 impl<T: Element> fmt::Debug for Planner<'_, T> {
@@ -393,11 +394,11 @@ impl<'g, T: Element> Planner<'g, T> {
     }
 
     /// Where parameters, buffers, optimizer state and running sums lie.
-    fn place_residents(&self, specs: &[ParameterSpec]) -> Result<Vec<Resident>, Error> {
+    fn place_residents(&self, specs: &[ParameterSpec]) -> Result<Shared<Vec<Resident>>, Error> {
         let Some((residents, _)) = &self.same_memory else {
             let placed =
                 place_residents::<T>(specs, &self.state_lens, self.accumulate.is_some(), self.alignment);
-            return placed.ok_or_else(|| unlocated(ErrorKind::TooLarge));
+            return placed.map(Shared::new).ok_or_else(|| unlocated(ErrorKind::TooLarge));
         };
         let fits = |index: usize, spec: &ParameterSpec| {
             let there = &residents[index];
@@ -489,7 +490,7 @@ struct Lowering<'a, T: Element> {
     planner: &'a Planner<'a, T>,
     work: Vec<Work<T>>,
     values: Vec<Value>,
-    residents: Vec<Resident>,
+    residents: Shared<Vec<Resident>>,
     deferred: Vec<usize>,
     gradients: Vec<(usize, u32)>,
 }
@@ -1250,7 +1251,7 @@ impl<T: Element> Plan<T> {
         let real = size_of::<T>();
         let bytes = |slot: &Slot| slot.value.bytes(real);
         let mut memory = Memory { peak: self.peak, unshared: self.unshared, ..Memory::default() };
-        for resident in &self.residents {
+        for resident in self.residents.iter() {
             let of = if resident.spec.buffer { &mut memory.buffers } else { &mut memory.parameters };
             *of += bytes(&resident.value);
             memory.optimizer_state += bytes(&resident.state);
@@ -1627,7 +1628,7 @@ impl<T: Element> fmt::Display for Plan<T> {
         for port in &self.inputs {
             writeln!(f, "       @{:<8} {} = input {}", port.slot.offset, port.slot.value, port.name)?;
         }
-        for resident in &self.residents {
+        for resident in self.residents.iter() {
             writeln!(
                 f,
                 "       @{:<8} {} = {}",
@@ -1732,7 +1733,7 @@ mod tests {
         for (i, update) in plan.deferred.iter_mut().enumerate() {
             all.push((alloc::format!("running sum {i}"), &mut update.gradient));
         }
-        for resident in &mut plan.residents {
+        for resident in Shared::make_mut(&mut plan.residents) {
             all.push((resident.spec.path.clone(), &mut resident.value));
             all.push((resident.spec.path.clone() + " (state)", &mut resident.state));
             all.extend(resident.accumulator.as_mut().map(|slot| (String::from("accumulator"), slot)));

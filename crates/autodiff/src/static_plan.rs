@@ -587,7 +587,7 @@ mod write {
         fn new<T: Element>(plan: &Plan<T>) -> Layout {
             let real = size_of::<T>();
             let (mut frozen, mut weights, mut at) = (Vec::new(), Vec::new(), 0);
-            for resident in &plan.residents {
+            for resident in plan.residents.iter() {
                 let bytes = resident.value.value.bytes(real);
                 if in_flash(resident) {
                     frozen.push((resident.value.offset, bytes.next_multiple_of(plan.alignment), at));
@@ -632,7 +632,7 @@ mod write {
     /// A number for the parameters of a plan, their shapes and where they lie: FNV-1a (Fowler, Noll, Vo, 1991).
     fn id<T: Element>(plan: &Plan<T>) -> u64 {
         let mut text = String::from(T::NAME);
-        for Resident { spec, value, state, accumulator } in &plan.residents {
+        for Resident { spec, value, state, accumulator } in plan.residents.iter() {
             let sum = accumulator.map(|slot| slot.offset);
             // Writing to a String cannot fail.
             let _ = write!(text, " {} {} {} {}", spec.path, spec.shape, spec.trainable, spec.buffer);
