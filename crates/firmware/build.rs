@@ -9,6 +9,8 @@ fn main() {
             println!("cargo::rustc-link-arg-examples=-L{here}/link");
             println!("cargo::rustc-link-arg-examples=-L{}", variable("BANTAM_MEMORY"));
             println!("cargo::rustc-link-arg-examples=-Tlink.x");
+            // Functions whose code is the same lie in flash once: generic ones of types of one size, and short ones.
+            println!("cargo::rustc-link-arg-examples=--icf=all");
         }
         _ if variable("CARGO_CFG_TARGET_FAMILY") == "wasm" => {
             println!("cargo::rustc-link-arg-examples=--export=program");

@@ -34,10 +34,9 @@ pub(crate) enum Action<'p> {
 }
 
 /// Where a parameter or buffer and what belongs to it lie.
-pub(crate) struct Home {
-    pub value: Slot,
-    pub state: Slot,
-    pub shape: Shape,
+pub(crate) struct Home<'p> {
+    pub value: &'p Slot,
+    pub state: &'p Slot,
     /// Whether it is updated.
     pub trains: bool,
 }
@@ -61,7 +60,7 @@ pub(crate) trait Program<T: Element>: Lent {
     /// Evaluates the op of step number `at`, if it has one.
     fn eval(&self, at: usize, cx: &StepContext<'_>, io: Io<'_, T>);
     /// Parameter or buffer number `index`.
-    fn home(&self, index: usize) -> Option<Home>;
+    fn home(&self, index: usize) -> Option<Home<'_>>;
     /// Update number `at` of those that wait for the end of an accumulation: parameter and running sum.
     fn deferred(&self, at: usize) -> Option<(usize, Slot)>;
     /// Where the loss lies, and the step that computes it.
@@ -97,7 +96,8 @@ pub(crate) fn check_optimizer<T: Element>(
 ) -> Result<(), OtherState> {
     let mut parameter = 0;
     while let Some(home) = program.home(parameter) {
-        let (planned, needed) = (home.state.value.len(), optimizer.state_len_for(parameter, home.shape));
+        let (planned, needed) =
+            (home.state.value.len(), optimizer.state_len_for(parameter, home.value.value.shape));
         if home.trains && planned != needed {
             return Err(OtherState { parameter, planned, needed });
         }
@@ -110,7 +110,7 @@ pub(crate) fn check_optimizer<T: Element>(
             _ => None,
         };
         if let Some(parameter) = (0..program.steps()).find_map(parts) {
-            let needed = program.home(parameter).map_or(0, |home| home.shape.len());
+            let needed = program.home(parameter).map_or(0, |home| home.value.value.len());
             return Err(OtherState { parameter, planned: 0, needed });
         }
     }
@@ -206,11 +206,11 @@ impl Engine<'_> {
         let Action::Parts { inputs, part, .. } = program.action(at) else { return };
         let Some(home) = program.home(index) else { return };
         let cx = StepContext { kernels: self.context, seed: self.seed, step: self.step, loss_scale };
-        let (context, shape) = (self.context, home.shape);
+        let (context, shape) = (self.context, home.value.value.shape);
         let update = UpdateContext { context, step: self.updates, index, shape, global_norm: None };
         let row = shape.last().max(1);
         // SAFETY: 1. and 3.; the program vouches that the parameter, the part and all inputs are disjoint.
-        let (parameter, buffer) = unsafe { (self.slice_mut::<T>(&home.value), self.slice_mut::<T>(part)) };
+        let (parameter, buffer) = unsafe { (self.slice_mut::<T>(home.value), self.slice_mut::<T>(part)) };
         // Up to four whole rows, or a part of one.
         let rows = (buffer.len() / row).clamp(1, MOST_ROWS) * row;
         let step = buffer.len().clamp(1, rows);
@@ -263,11 +263,11 @@ impl Engine<'_> {
         global_norm: Option<f64>,
     ) {
         let Some(home) = program.home(parameter) else { return };
-        let (context, step, shape) = (self.context, self.updates, home.shape);
+        let (context, step, shape) = (self.context, self.updates, home.value.value.shape);
         let cx = UpdateContext { context, step, index: parameter, shape, global_norm };
         // SAFETY: 1. and 3.; the program vouches that parameter, gradient and state are disjoint.
         let (value, gradient, state) =
-            unsafe { (self.slice_mut(&home.value), self.slice_mut(gradient), self.slice_mut(&home.state)) };
+            unsafe { (self.slice_mut(home.value), self.slice_mut(gradient), self.slice_mut(home.state)) };
         optimizer.update(&cx, value, gradient, state);
     }
 

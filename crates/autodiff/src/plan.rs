@@ -188,7 +188,8 @@ pub struct Plan<T: Element = f32> {
     values: Vec<u32>,
     /// The values that belong into a parameter, buffer or running sum, and where that is; in ascending order.
     homes: Vec<(u32, Slot)>,
-    pub(crate) residents: Vec<Resident>,
+    /// The same for all plans that share a session.
+    pub(crate) residents: Shared<Vec<Resident>>,
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     pub(crate) loss: Option<Port>,
@@ -226,7 +227,7 @@ pub struct Planner<'g, T: Element = f32> {
     alignment: usize,
     piece: usize,
     /// Where another plan has its residents, and its alignment.
-    same_memory: Option<(Vec<Resident>, usize)>,
+    same_memory: Option<(Shared<Vec<Resident>>, usize)>,
 }
 
 impl<T: Element> fmt::Debug for Planner<'_, T> {
@@ -403,11 +404,11 @@ impl<'g, T: Element> Planner<'g, T> {
     }
 
     /// Where parameters, buffers, optimizer state and running sums lie.
-    fn place_residents(&self, specs: &[ParameterSpec]) -> Result<Vec<Resident>, Error> {
+    fn place_residents(&self, specs: &[ParameterSpec]) -> Result<Shared<Vec<Resident>>, Error> {
         let Some((residents, _)) = &self.same_memory else {
             let placed =
                 place_residents::<T>(specs, &self.state_lens, self.accumulate.is_some(), self.alignment);
-            return placed.ok_or_else(|| unlocated(ErrorKind::TooLarge));
+            return placed.map(Shared::new).ok_or_else(|| unlocated(ErrorKind::TooLarge));
         };
         let fits = |index: usize, spec: &ParameterSpec| {
             let there = &residents[index];
@@ -499,7 +500,7 @@ struct Lowering<'a, T: Element> {
     planner: &'a Planner<'a, T>,
     work: Vec<Work<T>>,
     values: Vec<Value>,
-    residents: Vec<Resident>,
+    residents: Shared<Vec<Resident>>,
     deferred: Vec<usize>,
     gradients: Vec<(usize, u32)>,
 }
@@ -548,6 +549,8 @@ impl<'a, T: Element> Lowering<'a, T> {
         Ok(lowering)
     }
 
+    /// The value whose bytes `value` is. Asked everywhere, and so a function of its own.
+    #[inline(never)]
     fn root(&self, value: u32) -> u32 {
         self.values[value as usize].root
     }
@@ -1232,9 +1235,9 @@ impl<T: Element> Program<T> for Plan<T> {
         }
     }
 
-    fn home(&self, index: usize) -> Option<Home> {
+    fn home(&self, index: usize) -> Option<Home<'_>> {
         let Resident { spec, value, state, .. } = self.residents.get(index)?;
-        Some(Home { value: *value, state: *state, shape: spec.shape, trains: spec.trains() })
+        Some(Home { value, state, trains: spec.trains() })
     }
 
     fn deferred(&self, at: usize) -> Option<(usize, Slot)> {
@@ -1258,7 +1261,7 @@ impl<T: Element> Plan<T> {
         let real = size_of::<T>();
         let bytes = |slot: &Slot| slot.value.bytes(real);
         let mut memory = Memory { peak: self.peak, unshared: self.unshared, ..Memory::default() };
-        for resident in &self.residents {
+        for resident in self.residents.iter() {
             let of = if resident.spec.buffer { &mut memory.buffers } else { &mut memory.parameters };
             *of += bytes(&resident.value);
             memory.optimizer_state += bytes(&resident.state);
@@ -1635,7 +1638,7 @@ impl<T: Element> fmt::Display for Plan<T> {
         for port in &self.inputs {
             writeln!(f, "       @{:<8} {} = input {}", port.slot.offset, port.slot.value, port.name)?;
         }
-        for resident in &self.residents {
+        for resident in self.residents.iter() {
             writeln!(
                 f,
                 "       @{:<8} {} = {}",
@@ -1740,7 +1743,7 @@ mod tests {
         for (i, update) in plan.deferred.iter_mut().enumerate() {
             all.push((alloc::format!("running sum {i}"), &mut update.gradient));
         }
-        for resident in &mut plan.residents {
+        for resident in Shared::make_mut(&mut plan.residents) {
             all.push((resident.spec.path.clone(), &mut resident.value));
             all.push((resident.spec.path.clone() + " (state)", &mut resident.state));
             all.extend(resident.accumulator.as_mut().map(|slot| (String::from("accumulator"), slot)));

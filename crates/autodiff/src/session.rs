@@ -421,7 +421,7 @@ impl<'m, T: Element> Session<'m, T> {
                 return NonFinite { op: "input".into(), path: port.name.clone(), step };
             }
         }
-        for resident in &self.plan.residents {
+        for resident in self.plan.residents.iter() {
             if bad(self.slice(resident.value)) {
                 return NonFinite { op: "parameter".into(), path: resident.spec.path.clone(), step };
             }

@@ -6,13 +6,14 @@
 //! [`Session`](crate::Session): the same numbers, the same bits.
 //!
 //! The first weights are a slice of bytes in flash ([`weights`] writes it). What trains is copied to the arena; frozen
-//! parameters are read where they lie, and take no RAM at all.
+//! parameters are read where they lie, and take no RAM at all. Where all of them train, they may be drawn on the board instead
+//! ([`StaticSession::without_weights`]), and take no flash.
 
 use crate::{
     BindError, Element, Io, Kind, Slot, StepContext,
     engine::{self, Action, Engine, Home, NotFinite, OtherState, Program},
 };
-use bantam_core::{Context, Optimizer};
+use bantam_core::{Context, Optimizer, Shape};
 use core::fmt;
 
 /// Memory that begins at a multiple of 64 bytes: an arena, or weights in flash.
@@ -163,9 +164,9 @@ impl<T: Element> Program<T> for StaticPlan<T> {
         }
     }
 
-    fn home(&self, index: usize) -> Option<Home> {
+    fn home(&self, index: usize) -> Option<Home<'_>> {
         let StaticResident { value, state, trains, .. } = self.0.residents.get(index)?;
-        Some(Home { value: *value, state: *state, shape: value.value.shape, trains: *trains })
+        Some(Home { value, state, trains: *trains })
     }
 
     fn deferred(&self, at: usize) -> Option<(usize, Slot)> {
@@ -254,12 +255,9 @@ impl<'m, T: Element> StaticSession<'m, T> {
         memory: &'m mut [u8],
         weights: &'static [u8],
     ) -> Result<Self, BindError> {
-        let StaticParts { id, arena_bytes, state_bytes, alignment, weights_bytes, .. } = plan.0;
-        if memory.len() < arena_bytes {
-            return Err(BindError::TooSmall { needed: arena_bytes, given: memory.len() });
-        }
-        let aligned = |start: *const u8| start.addr().is_multiple_of(alignment);
-        if !aligned(memory.as_ptr()) || !aligned(weights.as_ptr()) {
+        let StaticParts { id, alignment, weights_bytes, residents, .. } = plan.0;
+        let mut session = Self::over_zeros(plan, memory)?;
+        if !weights.as_ptr().addr().is_multiple_of(alignment) {
             return Err(BindError::Misaligned { needed: alignment });
         }
         let Some((head, numbers)) = weights.split_first_chunk::<HEAD>() else {
@@ -268,20 +266,46 @@ impl<'m, T: Element> StaticSession<'m, T> {
         if u64::from_le_bytes(*head) != id || weights.len() != weights_bytes {
             return Err(BindError::OtherWeights { plan: id, weights: u64::from_le_bytes(*head) });
         }
+        session.weights = numbers;
+        for StaticResident { value, weights, .. } in residents {
+            let bytes = value.value.bytes(size_of::<T>());
+            if let (Some(to), Some(from)) = (
+                session.arena.get_mut(value.offset..).and_then(|to| to.get_mut(..bytes)),
+                numbers.get(*weights..),
+            ) {
+                to.copy_from_slice(&from[..bytes]);
+            }
+        }
+        Ok(session)
+    }
+
+    /// Binds a plan whose parameters all train to memory, without weights in flash. Parameters and buffers start as zeros: set them
+    /// with [`parameter_mut`](Self::parameter_mut), or draw them with `initialize_static` of `bantam-nn`.
+    ///
+    /// # Errors
+    /// The memory is too small or misaligned; a frozen parameter is read in flash.
+    pub fn without_weights(plan: &'static StaticPlan<T>, memory: &'m mut [u8]) -> Result<Self, BindError> {
+        if plan.0.residents.iter().any(|resident| resident.value.offset >= Slot::FLASH) {
+            return Err(BindError::OtherWeights { plan: plan.0.id, weights: 0 });
+        }
+        Self::over_zeros(plan, memory)
+    }
+
+    /// A session that reads no weights yet.
+    fn over_zeros(plan: &'static StaticPlan<T>, memory: &'m mut [u8]) -> Result<Self, BindError> {
+        let StaticParts { arena_bytes, state_bytes, alignment, .. } = plan.0;
+        if memory.len() < arena_bytes {
+            return Err(BindError::TooSmall { needed: arena_bytes, given: memory.len() });
+        }
+        if !memory.as_ptr().addr().is_multiple_of(alignment) {
+            return Err(BindError::Misaligned { needed: alignment });
+        }
         memory[..state_bytes].fill(0);
         for input in plan.0.inputs {
             memory[input.offset..][..input.value.bytes(size_of::<T>())].fill(0);
         }
-        for StaticResident { value, weights, .. } in plan.0.residents {
-            let bytes = value.value.bytes(size_of::<T>());
-            if let (Some(to), Some(from)) =
-                (memory.get_mut(value.offset..).and_then(|to| to.get_mut(..bytes)), numbers.get(*weights..))
-            {
-                to.copy_from_slice(&from[..bytes]);
-            }
-        }
         let context = Context::default();
-        Ok(StaticSession { plan, arena: memory, weights: numbers, context, seed: 0, step: 0, updates: 0 })
+        Ok(StaticSession { plan, arena: memory, weights: &[], context, seed: 0, step: 0, updates: 0 })
     }
 
     /// Where and how to run. Default: the highest level that the compiler was told of, fast numerics, one thread.
@@ -393,6 +417,11 @@ impl<'m, T: Element> StaticSession<'m, T> {
     /// Parameter or buffer number `index`; empty if there is none.
     pub fn parameter(&self, index: usize) -> &[T] {
         self.plan.0.residents.get(index).map_or(&[], |resident| self.slice(&resident.value))
+    }
+
+    /// The shape of parameter or buffer number `index`; a scalar's if there is none.
+    pub fn parameter_shape(&self, index: usize) -> Shape {
+        self.plan.0.residents.get(index).map_or(Shape::SCALAR, |resident| resident.value.value.shape)
     }
 
     /// Parameter or buffer number `index`, to set it; empty if there is none or if it is read in flash.
@@ -558,7 +587,7 @@ mod write {
         fn new<T: Element>(plan: &Plan<T>) -> Layout {
             let real = size_of::<T>();
             let (mut frozen, mut weights, mut at) = (Vec::new(), Vec::new(), 0);
-            for resident in &plan.residents {
+            for resident in plan.residents.iter() {
                 let bytes = resident.value.value.bytes(real);
                 if in_flash(resident) {
                     frozen.push((resident.value.offset, bytes.next_multiple_of(plan.alignment), at));
@@ -603,7 +632,7 @@ mod write {
     /// A number for the parameters of a plan, their shapes and where they lie: FNV-1a (Fowler, Noll, Vo, 1991).
     fn id<T: Element>(plan: &Plan<T>) -> u64 {
         let mut text = String::from(T::NAME);
-        for Resident { spec, value, state, accumulator } in &plan.residents {
+        for Resident { spec, value, state, accumulator } in plan.residents.iter() {
             let sum = accumulator.map(|slot| slot.offset);
             // Writing to a String cannot fail.
             let _ = write!(text, " {} {} {} {}", spec.path, spec.shape, spec.trainable, spec.buffer);
@@ -750,3 +779,47 @@ mod write {
 
 #[cfg(feature = "std")]
 pub use write::{NotStatic, source, weights};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ValueType;
+
+    const NOTHING: Slot = Slot { offset: 0, value: ValueType::real(Shape::of([0])) };
+
+    /// Of one frozen number that nothing reads.
+    static FROZEN: StaticPlan<f32> =
+        // SAFETY: there is no step, and the only slot lies in the weights.
+        unsafe {
+            StaticPlan::trusted(StaticParts {
+                id: 1,
+                arena_bytes: 0,
+                state_bytes: 0,
+                alignment: 8,
+                weights_bytes: HEAD + 4,
+                steps: &[],
+                residents: &[StaticResident {
+                    value: Slot { offset: Slot::FLASH, value: ValueType::real(Shape::of([1])) },
+                    state: NOTHING,
+                    trains: false,
+                    weights: 0,
+                }],
+                inputs: &[],
+                outputs: &[],
+                loss: None,
+                deferred: &[],
+                needs_global_norm: false,
+            })
+        };
+
+    #[test]
+    fn frozen_parameters_have_to_lie_in_flash() {
+        let mut memory = Aligned([]);
+        let error = StaticSession::without_weights(&FROZEN, &mut memory.0).map(|_| ()).unwrap_err();
+        assert_eq!(error, BindError::OtherWeights { plan: 1, weights: 0 });
+        static WEIGHTS: Aligned<[u8; HEAD + 4]> = Aligned([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x3f]);
+        let session = StaticSession::bind(&FROZEN, &mut memory.0, &WEIGHTS.0).unwrap();
+        assert_eq!(session.parameter(0), [1.0]);
+        assert_eq!([session.parameter_shape(0), session.parameter_shape(1)], [Shape::of([1]), Shape::SCALAR]);
+    }
+}

@@ -19,8 +19,8 @@ typedef struct bantam_session { uint64_t opaque[16]; } bantam_session;
 
 /* How many bytes of arena bantam_init needs. */
 size_t bantam_arena_bytes(void);
-/* Binds the network to the arena of `len` bytes, and copies the first weights from flash. Both belong to the session
- * until it is used for the last time. BANTAM_TOO_SMALL, BANTAM_MISALIGNED. */
+/* Binds the network to the arena of `len` bytes, and draws the first weights: the same for the same seed. Both belong to
+ * the session until it is used for the last time. BANTAM_TOO_SMALL, BANTAM_MISALIGNED. */
 int32_t bantam_init(bantam_session *session, uint8_t *arena, size_t len, uint64_t seed);
 /* Where a batch goes: 4 samples of 16 features, one after the other, and a label from 0 to 3 for each. `len` becomes
  * their number, if it is not NULL. Steps and predictions may write over a batch: write it anew before each. */

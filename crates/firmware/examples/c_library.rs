@@ -31,7 +31,7 @@ pub extern "C" fn bantam_arena_bytes() -> usize {
     PATTERNS_MLP.arena_bytes()
 }
 
-/// Binds the plan to `arena` and copies the first weights.
+/// Binds the plan to `arena` and draws the first weights.
 ///
 /// # Safety
 /// `session` points to a `bantam_session`, and `arena` to `len` bytes that are the session's until its last use.
@@ -39,7 +39,7 @@ pub extern "C" fn bantam_arena_bytes() -> usize {
 pub unsafe extern "C" fn bantam_init(session: *mut Session, arena: *mut u8, len: usize, seed: u64) -> i32 {
     // SAFETY: the caller's.
     let memory = unsafe { from_raw_parts_mut(arena, len) };
-    match StaticSession::bind(PATTERNS_MLP.train, memory, &PATTERNS_MLP.weights.0) {
+    match PATTERNS_MLP.bind(memory, seed) {
         Ok(made) => {
             // SAFETY: the caller's.
             unsafe { (*session).0.write(made.context(context()).seed(seed)) };

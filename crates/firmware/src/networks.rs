@@ -1,7 +1,7 @@
 //! The networks, as everybody writes them: layers, a forward function, and a plan for training and one for evaluation.
 
 use crate::tasks::{CLASSES, FEATURES};
-use crate::training::{DIGITS_CNN, DIGITS_MLP, PATTERNS_MLP};
+use crate::training::{DIGITS_CNN, DIGITS_MLP, HE_16_32, PATTERNS_MLP};
 use crate::training::{Network, Stopped};
 use crate::vibration::WINDOW;
 use bantam::autodiff::{Error, Mode, Plan, Session, UpdateOrder, Var, ops::Conv2dOptions};
@@ -76,14 +76,18 @@ pub struct Mlp<const DROPOUT: bool = true> {
 }
 
 impl Mlp {
-    /// Of these widths: inputs, hidden values, classes.
+    /// Of these widths: inputs, hidden values, classes; with first weights by He's uniform rule.
     pub fn new(p: &mut Params, widths: [usize; 3]) -> Mlp {
-        let [inputs, hidden, classes] = widths;
         // Uniform: where the first weights are drawn on a board, normal ones would take their tables along.
-        let linear = |p: Scope<'_>, from, to| Linear::with(p, from, to, Initializer::HE_UNIFORM, true);
+        Mlp::with(p, widths, [Initializer::HE_UNIFORM; 2])
+    }
+
+    /// The same with other first weights of the two layers.
+    pub fn with(p: &mut Params, widths: [usize; 3], weights: [Initializer; 2]) -> Mlp {
+        let [inputs, hidden, classes] = widths;
         Mlp {
-            hidden: linear(p.at("hidden"), inputs, hidden),
-            logits: linear(p.at("logits"), hidden, classes),
+            hidden: Linear::with(p.at("hidden"), inputs, hidden, weights[0], true),
+            logits: Linear::with(p.at("logits"), hidden, classes, weights[1], true),
         }
     }
 
@@ -166,7 +170,7 @@ impl Layer for Cnn {
 /// # Errors
 /// The network makes no plan.
 pub fn patterns_mlp(batch: usize) -> Result<Plans, Error> {
-    plans(adam(batch), &[FEATURES], |p| Mlp::new(p, [FEATURES, 32, CLASSES]))
+    plans(adam(batch), &[FEATURES], |p| Mlp::with(p, [FEATURES, 32, CLASSES], HE_16_32))
 }
 
 /// 64-32-10, for the handwritten digits.
@@ -191,7 +195,7 @@ pub fn digits_cnn(batch: usize) -> Result<Plans, Error> {
 /// The network makes no plan.
 pub fn patterns_sgd() -> Result<Plans, Error> {
     let way = Way { batch: 1, optimizer: Sgd::new(0.1), order: UpdateOrder::InParts, micro_batches: false };
-    plans(way, &[FEATURES], |p| Mlp::new(p, [FEATURES, 32, CLASSES]).without_dropout())
+    plans(way, &[FEATURES], |p| Mlp::with(p, [FEATURES, 32, CLASSES], HE_16_32).without_dropout())
 }
 
 /// [`Listener`], for [`vibration`](crate::vibration): one window at a time, whose gradients are added up.

@@ -12,10 +12,11 @@ pub mod patterns_sgd;
 pub mod vibration;
 
 use crate::report::Report;
-use crate::training::{Network, Outcome, Recipe, Stopped, context, train};
-use bantam::autodiff::{Aligned, StaticPlan, StaticSession, StaticStepError};
+use crate::training::{HE_16_32, Network, Outcome, Recipe, Stopped, context, train};
+use bantam::autodiff::{Aligned, BindError, StaticPlan, StaticSession, StaticStepError};
 use bantam::core::{Context, Optimizer};
 use bantam::data::Dataset;
+use bantam::nn::{Initializer, initialize_static};
 use bantam::store::flash::{Checkpoints, nor_flash::NorFlash};
 
 /// What a network in flash consists of: the plans for training and evaluation, and the first weights.
@@ -26,39 +27,46 @@ pub struct Parts {
     /// Computes class scores, in the same memory.
     pub evaluate: &'static StaticPlan,
     /// The first weights.
-    pub weights: &'static Aligned<[u8]>,
+    pub first: First,
 }
 
+/// Where the first weights come from.
+#[derive(Clone, Copy, Debug)]
+pub enum First {
+    /// They lie in flash.
+    InFlash(&'static Aligned<[u8]>),
+    /// They are drawn where the program runs, by these initializers.
+    Drawn(&'static [Initializer]),
+}
+
+/// Weights and biases of both layers of the 16-32-4 network.
+const FIRST_16_32_4: First =
+    First::Drawn(&[HE_16_32[0], Initializer::ZEROS, HE_16_32[1], Initializer::ZEROS]);
+
 /// 16-32-4, for [`Patterns`](crate::tasks::Patterns).
-pub const PATTERNS_MLP: Parts = Parts {
-    train: &patterns_mlp::TRAIN,
-    evaluate: &patterns_mlp::EVALUATE,
-    weights: &Aligned(*include_bytes!("plans/patterns_mlp.weights")),
-};
+pub const PATTERNS_MLP: Parts =
+    Parts { train: &patterns_mlp::TRAIN, evaluate: &patterns_mlp::EVALUATE, first: FIRST_16_32_4 };
 /// 64-32-10, for the handwritten digits.
 pub const DIGITS_MLP: Parts = Parts {
     train: &digits_mlp::TRAIN,
     evaluate: &digits_mlp::EVALUATE,
-    weights: &Aligned(*include_bytes!("plans/digits_mlp.weights")),
+    first: First::InFlash(&Aligned(*include_bytes!("plans/digits_mlp.weights"))),
 };
 /// Two convolutions with pooling and a linear layer, for the handwritten digits.
 pub const DIGITS_CNN: Parts = Parts {
     train: &digits_cnn::TRAIN,
     evaluate: &digits_cnn::EVALUATE,
-    weights: &Aligned(*include_bytes!("plans/digits_cnn.weights")),
+    first: First::InFlash(&Aligned(*include_bytes!("plans/digits_cnn.weights"))),
 };
 
 /// 16-32-4 for gradient descent, one sample at a time; no gradient is ever whole.
-pub const PATTERNS_SGD: Parts = Parts {
-    train: &patterns_sgd::TRAIN,
-    evaluate: &patterns_sgd::EVALUATE,
-    weights: &Aligned(*include_bytes!("plans/patterns_sgd.weights")),
-};
+pub const PATTERNS_SGD: Parts =
+    Parts { train: &patterns_sgd::TRAIN, evaluate: &patterns_sgd::EVALUATE, first: FIRST_16_32_4 };
 /// Convolutions over time, for windows that come one by one.
 pub const VIBRATION: Parts = Parts {
     train: &vibration::TRAIN,
     evaluate: &vibration::EVALUATE,
-    weights: &Aligned(*include_bytes!("plans/vibration.weights")),
+    first: First::InFlash(&Aligned(*include_bytes!("plans/vibration.weights"))),
 };
 
 impl Parts {
@@ -66,6 +74,21 @@ impl Parts {
     pub const fn arena_bytes(&self) -> usize {
         let (train, evaluate) = (self.train.arena_bytes(), self.evaluate.arena_bytes());
         if train > evaluate { train } else { evaluate }
+    }
+
+    /// Binds the plan for training to memory. `seed` names the first weights, if they are drawn.
+    ///
+    /// # Errors
+    /// The memory is too small or misaligned, or the weights belong to another plan.
+    pub fn bind<'m>(&self, memory: &'m mut [u8], seed: u64) -> Result<StaticSession<'m>, BindError> {
+        match self.first {
+            First::InFlash(weights) => StaticSession::bind(self.train, memory, &weights.0),
+            First::Drawn(initializers) => {
+                let mut session = StaticSession::without_weights(self.train, memory)?;
+                initialize_static(&mut session, initializers, seed);
+                Ok(session)
+            }
+        }
     }
 
     /// Trains, evaluates and reports; the exit code of a program.
@@ -113,7 +136,7 @@ pub struct InFlash<'m> {
 }
 
 impl<'m> InFlash<'m> {
-    /// Binds the plan for training and copies the first weights.
+    /// Binds the plan for training, with the first weights. `seed` names dropout masks, and first weights that are drawn.
     ///
     /// # Errors
     /// The memory is too small or misaligned, or the weights belong to another plan.
@@ -123,8 +146,7 @@ impl<'m> InFlash<'m> {
         context: Context<'m>,
         seed: u64,
     ) -> Result<InFlash<'m>, Stopped> {
-        let session = StaticSession::bind(parts.train, memory, &parts.weights.0);
-        let session = session.map_err(|_| Stopped::Plan)?;
+        let session = parts.bind(memory, seed).map_err(|_| Stopped::Plan)?;
         Ok(InFlash { session: session.context(context).seed(seed), parts })
     }
 

@@ -4,7 +4,7 @@
 use crate::board;
 use crate::plans::Parts;
 use crate::training::{Made, Outcome, Stopped, context, fnv};
-use bantam::autodiff::{StaticSession, StaticStepError};
+use bantam::autodiff::StaticStepError;
 use bantam::core::random::{Key, Purpose, Stream, unit_f32};
 use bantam::optim::Adam;
 use core::cell::Cell;
@@ -207,7 +207,7 @@ impl Listening {
 /// # Errors
 /// The plan does not fit; the loss is no number; samples were lost.
 pub fn listen(parts: &Parts, memory: &mut [u8], seed: u64) -> Result<Outcome, Stopped> {
-    let session = StaticSession::bind(parts.train, memory, &parts.weights.0);
+    let session = parts.bind(memory, seed);
     let mut session = session.map_err(|_| Stopped::Plan)?.context(context()).seed(seed);
     let (ring, norm) = (Ring::default(), RunningNorm::default());
     let mut listening = Listening { machine: Machine::new(seed), ring, norm };

@@ -4,10 +4,11 @@
 
 use bantam::autodiff::{Aligned, BindError, StaticSession, StaticStepError, static_plan};
 use bantam::core::{Context, Numerics};
+use bantam::nn::Initializer;
 use bantam::optim::{Adam, Sgd};
 use bantam_firmware::networks::{self, Planned, Plans};
 use bantam_firmware::plans::{
-    DIGITS_CNN, DIGITS_MLP, GUARD, InFlash, PATTERNS_MLP, PATTERNS_SGD, Parts, VIBRATION,
+    DIGITS_CNN, DIGITS_MLP, First, GUARD, InFlash, PATTERNS_MLP, PATTERNS_SGD, Parts, VIBRATION,
 };
 use bantam_firmware::tasks;
 use bantam_firmware::training::{self, Network, Outcome, Recipe, SEED, context};
@@ -33,8 +34,32 @@ fn the_committed_plans_and_weights_are_those_of_the_networks() {
     for ((name, plans), (source, parts)) in networks::all().unwrap().into_iter().zip(committed) {
         let fresh = static_plan::source(&[("TRAIN", &plans.train), ("EVALUATE", &plans.evaluate)]).unwrap();
         assert!(source.ends_with(&fresh), "{name} has changed: run `cargo xtask plan`");
-        let weights = static_plan::weights(&networks::first_session(plans, SEED));
-        assert_eq!(weights, parts.weights.0, "the weights of {name} have changed: run `cargo xtask plan`");
+        let session = networks::first_session(plans, SEED);
+        match parts.first {
+            First::InFlash(weights) => {
+                let same = static_plan::weights(&session) == weights.0;
+                assert!(same, "the weights of {name} have changed: run `cargo xtask plan`");
+            }
+            First::Drawn(_) => {
+                let drawn = parts.bind(arena(parts), SEED).unwrap();
+                assert!(drawn.parameters().eq(session.parameters().map(|(_, values)| values)), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bounds_that_were_worked_out_draw_the_bits_of_their_rule() {
+    use bantam::core::Shape;
+    use bantam::core::random::{Key, Purpose};
+    let draw = |initializer: Initializer, shape| {
+        let mut values = [0.0_f32; 512];
+        initializer.fill(shape, &mut Key::new(SEED, Purpose::Initialize).stream(), &mut values);
+        values
+    };
+    for (initializer, shape) in training::HE_16_32.into_iter().zip([Shape::of([32, 16]), Shape::of([4, 32])])
+    {
+        assert_eq!(draw(initializer, shape), draw(Initializer::HE_UNIFORM, shape));
     }
 }
 
@@ -75,23 +100,27 @@ fn a_plan_in_flash_has_the_bits_of_a_session() {
 
 #[test]
 fn what_does_not_fit_is_an_error_with_numbers() {
-    let plan = PATTERNS_MLP.train;
-    let weights = &PATTERNS_MLP.weights.0;
+    let plan = DIGITS_MLP.train;
+    let First::InFlash(Aligned(weights)) = DIGITS_MLP.first else { panic!("the weights lie in flash") };
+    let First::InFlash(Aligned(others)) = DIGITS_CNN.first else { panic!("the weights lie in flash") };
     let needed = plan.arena_bytes();
     let bind = |memory, weights| StaticSession::bind(plan, memory, weights).map(|_| ()).unwrap_err();
-    let memory = || arena(&PATTERNS_MLP);
+    let memory = || arena(&DIGITS_MLP);
     assert_eq!(bind(&mut memory()[..needed - 1], weights), BindError::TooSmall { needed, given: needed - 1 });
     let one_off = &mut vec![Aligned([0_u8; 64]); needed].leak().as_flattened_bytes()[1..];
     assert_eq!(bind(one_off, weights), BindError::Misaligned { needed: 8 });
-    let other = DIGITS_MLP.train.id();
-    let error = bind(memory(), &DIGITS_MLP.weights.0);
+    let other = DIGITS_CNN.train.id();
+    let error = bind(memory(), others);
     assert_eq!(error, BindError::OtherWeights { plan: plan.id(), weights: other });
     assert!(error.to_string().starts_with(&format!("the weights belong to plan {other:016x}")), "{error}");
     let cut = bind(memory(), &weights[..weights.len() - 8]);
     assert_eq!(cut, BindError::OtherWeights { plan: plan.id(), weights: plan.id() });
     assert_eq!(bind(memory(), &weights[..0]), BindError::OtherWeights { plan: plan.id(), weights: 0 });
     let mut session = StaticSession::bind(plan, memory(), weights).unwrap();
-    assert_eq!(session.swap(DIGITS_MLP.evaluate), Err(BindError::OtherParameters));
+    assert_eq!(session.swap(DIGITS_CNN.evaluate), Err(BindError::OtherParameters));
+    let unbound = |memory| StaticSession::without_weights(plan, memory).map(|_| ());
+    assert_eq!(unbound(&mut memory()[..needed - 1]), Err(BindError::TooSmall { needed, given: needed - 1 }));
+    assert_eq!(unbound(memory()), Ok(()));
 }
 
 /// Lines as the bytes that they are.
@@ -109,8 +138,7 @@ impl Flattened for [Aligned<[u8; 64]>] {
 
 #[test]
 fn a_loss_that_is_no_number_stops_the_step_and_nothing_has_changed() {
-    let mut session =
-        StaticSession::bind(PATTERNS_MLP.train, arena(&PATTERNS_MLP), &PATTERNS_MLP.weights.0).unwrap();
+    let mut session = PATTERNS_MLP.bind(arena(&PATTERNS_MLP), SEED).unwrap();
     session.input(0).fill(0.5);
     let adam: Adam = Adam::default();
     session.step(&adam).unwrap();
@@ -191,8 +219,7 @@ fn gradients_in_parts_have_the_same_bits_and_need_no_room() {
     }
 
     let (training, _) = (tasks::patterns()[0], ());
-    let mut flash =
-        StaticSession::bind(PATTERNS_SGD.train, arena(&PATTERNS_SGD), &PATTERNS_SGD.weights.0).unwrap();
+    let mut flash = PATTERNS_SGD.bind(arena(&PATTERNS_SGD), SEED).unwrap();
     flash = flash.context(context());
     let plans = networks::patterns_sgd().unwrap();
     let mut memory = networks::first_session(plans, SEED).context(context());

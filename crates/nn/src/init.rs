@@ -4,32 +4,43 @@
 //! `fan_in` terms, so its variance is `fan_in · v` times that of the input; the gradient has the same with `fan_out`.
 //! The named rules choose v so that one of the two, or both on average, stay at 1.
 
-use bantam_core::{Real, Shape, random::Stream};
+use bantam_autodiff::{Element, StaticSession};
+use bantam_core::{
+    Real, Shape,
+    random::{Key, Purpose, Stream},
+};
 use core::fmt;
 use num_traits::Float;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 /// How a parameter gets its first values: each is `offset + spread · z`, with numbers z that are drawn one by one.
 ///
-/// It carries the function that draws, so that a program holds only what its layers ask for: the tables behind normal numbers take
-/// 6 kB of flash.
+/// It carries the functions that draw and that scale, so that a program holds only what its layers ask for: the tables behind normal
+/// numbers take 6 kB of flash, a square root of `f64` 0.8 kB.
 #[derive(Clone, Copy)]
 pub struct Initializer {
     name: &'static str,
     draw: fn(&mut Stream) -> f64,
     offset: f64,
-    spread: Spread,
+    gain: f64,
+    /// The spread that follows from gain and shape.
+    spread: fn(f64, Shape) -> f64,
 }
 
-/// What drawn numbers are multiplied by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Spread {
-    /// The same for every shape.
-    Fixed(f64),
-    /// √(this / fan_in).
-    OverFanIn(f64),
-    /// √(this / (fan_in + fan_out)).
-    OverBothFans(f64),
+/// The gain, for every shape.
+fn fixed(gain: f64, _: Shape) -> f64 {
+    gain
+}
+
+/// √(gain / fan_in).
+fn over_fan_in(gain: f64, shape: Shape) -> f64 {
+    Float::sqrt(gain / fans(shape).0.max(1) as f64)
+}
+
+/// √(gain / (fan_in + fan_out)).
+fn over_both_fans(gain: f64, shape: Shape) -> f64 {
+    let (fan_in, fan_out) = fans(shape);
+    Float::sqrt(gain / (fan_in.max(1) + fan_out.max(1)) as f64)
 }
 
 /// In [0, 1).
@@ -65,55 +76,73 @@ impl Initializer {
     pub const ZEROS: Initializer = Initializer { name: "zeros", ..Initializer::constant(0.0) };
     /// Uniform with variance 2 / (fan_in + fan_out): for tanh and sigmoid (Glorot and Bengio, 2010).
     pub const GLOROT_UNIFORM: Initializer =
-        Initializer::scaled("Glorot uniform", symmetric, Spread::OverBothFans(3.0 * 2.0));
+        Initializer::scaled("Glorot uniform", symmetric, 3.0 * 2.0, over_both_fans);
     /// Normal with variance 2 / (fan_in + fan_out): for tanh and sigmoid (Glorot and Bengio, 2010).
-    pub const GLOROT_NORMAL: Initializer =
-        Initializer::scaled("Glorot normal", normal, Spread::OverBothFans(2.0));
+    pub const GLOROT_NORMAL: Initializer = Initializer::scaled("Glorot normal", normal, 2.0, over_both_fans);
     /// Uniform with variance 2 / fan_in: for ReLU, which lets half of the variance through (He et al., 2015).
-    pub const HE_UNIFORM: Initializer =
-        Initializer::scaled("He uniform", symmetric, Spread::OverFanIn(3.0 * 2.0));
+    pub const HE_UNIFORM: Initializer = Initializer::scaled("He uniform", symmetric, 3.0 * 2.0, over_fan_in);
     /// Normal with variance 2 / fan_in: for ReLU, which lets half of the variance through (He et al., 2015). The
     /// default for weights.
-    pub const HE_NORMAL: Initializer = Initializer::scaled("He normal", normal, Spread::OverFanIn(2.0));
+    pub const HE_NORMAL: Initializer = Initializer::scaled("He normal", normal, 2.0, over_fan_in);
     /// Uniform with variance 1 / fan_in: for linear units and SELU (LeCun et al., 1998).
-    pub const LECUN_UNIFORM: Initializer =
-        Initializer::scaled("LeCun uniform", symmetric, Spread::OverFanIn(3.0));
+    pub const LECUN_UNIFORM: Initializer = Initializer::scaled("LeCun uniform", symmetric, 3.0, over_fan_in);
     /// Normal with variance 1 / fan_in: for linear units and SELU (LeCun et al., 1998).
-    pub const LECUN_NORMAL: Initializer = Initializer::scaled("LeCun normal", normal, Spread::OverFanIn(1.0));
+    pub const LECUN_NORMAL: Initializer = Initializer::scaled("LeCun normal", normal, 1.0, over_fan_in);
 
     /// The same number everywhere; 1 for gains.
     pub const fn constant(value: f64) -> Initializer {
-        Initializer { name: "constant", draw: |_| 0.0, offset: value, spread: Spread::Fixed(0.0) }
+        Initializer { name: "constant", draw: |_| 0.0, offset: value, gain: 0.0, spread: fixed }
     }
 
     /// Uniform in `[low, high)`.
     pub const fn uniform(low: f64, high: f64) -> Initializer {
-        Initializer { name: "uniform", draw: unit, offset: low, spread: Spread::Fixed(high - low) }
+        Initializer { name: "uniform", draw: unit, offset: low, gain: high - low, spread: fixed }
+    }
+
+    /// Uniform in `[-bound, bound)`: the bits of a named uniform rule, with the bound that it finds for a shape.
+    pub const fn symmetric(bound: f64) -> Initializer {
+        Initializer::scaled("symmetric", symmetric, bound, fixed)
     }
 
     /// Normal with this mean and standard deviation.
     pub const fn normal(mean: f64, std: f64) -> Initializer {
-        Initializer { name: "normal", draw: normal, offset: mean, spread: Spread::Fixed(std) }
+        Initializer { name: "normal", draw: normal, offset: mean, gain: std, spread: fixed }
     }
 
-    const fn scaled(name: &'static str, draw: fn(&mut Stream) -> f64, spread: Spread) -> Initializer {
-        Initializer { name, draw, offset: 0.0, spread }
+    const fn scaled(
+        name: &'static str,
+        draw: fn(&mut Stream) -> f64,
+        gain: f64,
+        spread: fn(f64, Shape) -> f64,
+    ) -> Initializer {
+        Initializer { name, draw, offset: 0.0, gain, spread }
     }
 
     /// Fills `values`, which have shape `shape`, with numbers from `stream`.
     pub fn fill<T: Real>(self, shape: Shape, stream: &mut Stream, values: &mut [T]) {
-        let (fan_in, fan_out) = fans(shape);
-        let (fan_in, fan_out) = (fan_in.max(1), fan_out.max(1));
-        let over = |gain: f64, fan: usize| Float::sqrt(gain / fan as f64);
-        let spread = match self.spread {
-            Spread::Fixed(spread) => spread,
-            Spread::OverFanIn(gain) => over(gain, fan_in),
-            Spread::OverBothFans(gain) => over(gain, fan_in + fan_out),
-        };
+        let spread = (self.spread)(self.gain, shape);
         for value in values {
             *value = T::from_f64(self.offset + spread * (self.draw)(stream));
         }
     }
+}
+
+/// Gives every parameter and buffer of a plan in flash its first value, by the initializers in the order of declaration: the bits that
+/// [`Params::initialize`](crate::Params::initialize) draws for a session. What is frozen stays as it is in flash.
+pub fn initialize_static<T: Element>(
+    session: &mut StaticSession<'_, T>,
+    initializers: &[Initializer],
+    seed: u64,
+) {
+    for (index, initializer) in initializers.iter().enumerate() {
+        let shape = session.parameter_shape(index);
+        initializer.fill(shape, &mut stream(seed, index), session.parameter_mut(index));
+    }
+}
+
+/// Each parameter draws from a stream of its own, so adding a layer at the end does not change the numbers of those before it.
+pub(crate) fn stream(seed: u64, index: usize) -> Stream {
+    Key::new(seed, Purpose::Initialize).node(index as u64).stream()
 }
 
 impl fmt::Debug for Initializer {
@@ -125,14 +154,13 @@ impl fmt::Debug for Initializer {
 impl PartialEq for Initializer {
     /// By name and numbers: the address of a function says little.
     fn eq(&self, other: &Self) -> bool {
-        (self.name, self.offset, self.spread) == (other.name, other.offset, other.spread)
+        (self.name, self.offset, self.gain) == (other.name, other.offset, other.gain)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bantam_core::random::{Key, Purpose};
 
     fn moments(initializer: Initializer, shape: Shape) -> (f64, f64) {
         let mut values = [0.0_f64; 40_000];

@@ -69,7 +69,7 @@ pub mod penalty;
 #[cfg(feature = "alloc")]
 mod summary;
 
-pub use init::Initializer;
+pub use init::{Initializer, initialize_static};
 #[cfg(feature = "alloc")]
 pub use layers::{
     Activation, AvgPool2d, BatchNorm, Concat, Conv2d, Embedding, Flatten, GlobalAvgPool2d, Layer, Linear,

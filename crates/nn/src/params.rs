@@ -1,12 +1,9 @@
 //! Parameter sets: names, shapes and initializers, declared once and filled with numbers in a session.
 
-use crate::Initializer;
+use crate::{Initializer, init::stream};
 use alloc::{string::String, vec::Vec};
 use bantam_autodiff::{Element, Graph, Mode, ParameterSpec, Session, Var};
-use bantam_core::{
-    Shape,
-    random::{Key, Purpose},
-};
+use bantam_core::Shape;
 use core::fmt;
 
 /// The parameters and buffers of a model: a name, a shape and an initializer each, and no numbers yet.
@@ -120,8 +117,7 @@ impl Params {
     /// layer at the end does not change the numbers of those before it.
     pub fn initialize<T: Element>(&self, session: &mut Session<'_, T>, seed: u64) {
         for (index, (spec, initializer)) in self.specs.iter().zip(&self.initializers).enumerate() {
-            let mut stream = Key::new(seed, Purpose::Initialize).node(index as u64).stream();
-            initializer.fill(spec.shape, &mut stream, session.parameter_mut(index));
+            initializer.fill(spec.shape, &mut stream(seed, index), session.parameter_mut(index));
         }
     }
 }

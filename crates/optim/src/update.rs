@@ -2,7 +2,7 @@
 
 use bantam_core::{InvalidSetting, Real, Schedule, UpdateContext};
 use bantam_kernels::parallel::GRAIN;
-use bantam_kernels::simd::LANES;
+use bantam_kernels::simd::{BASELINE_IS_PLAIN, LANES};
 use bantam_kernels::{
     Element, Simd, SimdOp, Vector, dispatch, for_each_chunk, for_each_chunk_of, in_streams,
     map_chunks_of_two, run,
@@ -180,6 +180,10 @@ pub(crate) fn walk_summing<T: Element, const M: usize, const K: usize, const SUM
     state: [&mut [T]; K],
     step: impl Step<T, M, K>,
 ) -> [f64; M] {
+    // What has no vectors has one core too, and need not hold what cuts slices into chunks.
+    if BASELINE_IS_PLAIN && !SUMS {
+        return run(&cx.context, Walk::<_, _, M, K, SUMS> { slices, state, step });
+    }
     let chunk = chunk_len(slices[0].len(), SUMS, LANES);
     let mut parts = [[0.0; M]; PARTS];
     let wanted = if SUMS { &mut parts[..] } else { &mut [] };
@@ -202,7 +206,7 @@ impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize, const SUMS: b
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) -> [f64; M] {
-        let Walk { slices, state, step } = self;
+        let Walk { slices, mut state, step } = self;
         if let (false, Some(single)) = (SUMS, simd.single()) {
             for at in 0..slices[0].len() {
                 let number = |x: T| T::Vector::splat(single, x);
@@ -210,15 +214,13 @@ impl<T: Element, X: Step<T, M, K>, const M: usize, const K: usize, const SUMS: b
                 let kept = few(number(T::zero()), |i| number(state[i][at]));
                 let (values, kept) = step.next(single, values, kept);
                 slices[0][at] = values[0].first();
-                let mut keep = |i: usize| {
-                    if i < K {
-                        state[i][at] = kept[i].first();
-                    }
-                };
-                keep(0);
-                keep(1);
-                keep(2);
-                (3..K).for_each(keep);
+                let kept = few::<_, K>(T::zero(), |i| kept[i].first());
+                put(&mut state, &kept, 0, at);
+                put(&mut state, &kept, 1, at);
+                put(&mut state, &kept, 2, at);
+                for i in 3..K {
+                    put(&mut state, &kept, i, at);
+                }
             }
             return [0.0; M];
         }
@@ -278,6 +280,15 @@ fn few<X: Copy, const N: usize>(filling: X, f: impl Fn(usize) -> X) -> [X; N] {
     match [at(0), at(1), at(2)].first_chunk::<N>() {
         Some(few) => *few,
         None => from_fn(f),
+    }
+}
+
+/// Sets element `at` of piece `i`, if there is that piece. No closure: where space is saved, one that is called three times is not
+/// inlined, and a call for every element takes longer than its step.
+#[inline(always)]
+fn put<T: Copy>(state: &mut [&mut [T]], kept: &[T], i: usize, at: usize) {
+    if let (Some(piece), Some(value)) = (state.get_mut(i), kept.get(i)) {
+        piece[at] = *value;
     }
 }
 
