@@ -42,7 +42,7 @@ const SQUARES: usize = 48;
 const BLOCK: usize = 1 << 18;
 /// The most columns of a tile. Whole vectors are read, also of a row that has fewer.
 const WIDEST: usize = 2 * CHANNELS;
-/// Products that are worth a task of their own.
+/// Multiply-adds that are worth a task of their own.
 const TASK_WORK: usize = 1 << 18;
 /// The most tasks that have scratch of their own.
 const MOST_TASKS: usize = 16;
@@ -205,6 +205,12 @@ unsafe fn both_sides<T: Element, S: Simd, L: Lines<N, M>, const N: usize, const 
     }
 }
 
+/// Into how many tasks so many multiply-adds are divided.
+fn tasks(lanes: usize, work: usize) -> usize {
+    let most = if lanes == 1 { 1 } else { lanes.saturating_mul(2).min(MOST_TASKS) };
+    (work / TASK_WORK).clamp(1, most)
+}
+
 /// Whole vectors of so many channels, in elements.
 const fn padded(channels: usize) -> usize {
     channels.next_multiple_of(LANES)
@@ -296,10 +302,14 @@ impl Squares {
         SQUARES.div_ceil(self.x.squares[1]).min(self.rows().max(1))
     }
 
-    /// Into how many tasks the images are divided: a function of the shape.
-    fn pieces(&self) -> usize {
-        let squares = self.rows() * self.x.squares[1];
-        (squares / (2 * SQUARES)).clamp(1, MOST_TASKS).min(self.images.max(1))
+    /// Multiply-adds of the matrix products of so many squares.
+    fn work(&self, squares: usize) -> usize {
+        PAIRS * squares * self.x.channels * self.y.channels
+    }
+
+    /// Into how many tasks the images are divided: two for each lane, since other things run too. No bit depends on it.
+    fn pieces(&self, lanes: usize) -> usize {
+        tasks(lanes, self.work(self.rows() * self.x.squares[1])).min(self.images.max(1))
     }
 
     /// From one matrix of the inputs, and of the sums, to the next, for so many squares.
@@ -320,7 +330,7 @@ impl Squares {
 
     /// Elements of scratch for [`outputs`].
     pub(super) fn scratch(&self) -> usize {
-        self.weights() + self.pieces() * self.task_scratch()
+        self.weights() + self.pieces(usize::MAX) * self.task_scratch()
     }
 
     /// Rows of squares of a block of the gradient by the weights.
@@ -329,10 +339,10 @@ impl Squares {
         (BLOCK / row.max(1)).max((2 * SQUARES).div_ceil(self.x.squares[1].max(1))).min(self.rows().max(1))
     }
 
-    /// Into how many tasks a block's rows are divided.
-    fn gradient_tasks(&self) -> usize {
-        let work = self.gradient_rows() * self.x.squares[1] * (self.x.channels + self.y.channels);
-        (work / (1 << 11)).clamp(1, MOST_TASKS).min(self.gradient_rows().max(1))
+    /// Into how many tasks the rows of a block of the gradient by the weights are divided.
+    fn gradient_tasks(&self, lanes: usize) -> usize {
+        let rows = self.gradient_rows();
+        tasks(lanes, self.work(rows * self.x.squares[1])).min(rows.max(1))
     }
 
     /// Elements of the sums at all pairs of points.
@@ -348,7 +358,7 @@ impl Squares {
     /// Elements of scratch for [`weight_gradient`].
     pub(super) fn gradient_scratch(&self) -> usize {
         let [x, y] = self.strides(self.gradient_rows() * self.x.squares[1]);
-        self.sums() + PAIRS * (x + y) + self.gradient_tasks() * self.packed()
+        self.sums() + PAIRS * (x + y) + self.gradient_tasks(usize::MAX) * self.packed()
     }
 }
 
@@ -602,7 +612,7 @@ pub(super) fn outputs<T: Element>(
     let (x_image, y_image) = (x.len() / images, y.len() / images);
     let rows = squares.block_rows();
     let [x_stride, y_stride] = squares.strides(rows * read.squares[1]);
-    let pieces = if cx.executor.lanes() == 1 { 1 } else { squares.pieces() };
+    let pieces = squares.pieces(cx.executor.lanes());
     let (y, scratch) = (Parts::new(y), Parts::new(scratch));
     for_each_task(cx, pieces, |piece| {
         let images = piece * images / pieces..(piece + 1) * images / pieces;
@@ -743,17 +753,18 @@ pub(super) fn weight_gradient<T: Element>(
     let (y_points, scratch) = scratch.split_at_mut(PAIRS * y_stride);
     let (x_image, y_image) = (x.len() / images, dy.len() / images);
     let buffer = squares.packed();
-    let tasks = if cx.executor.lanes() == 1 { 1 } else { squares.gradient_tasks() };
-    let scratch = &mut scratch[..tasks * buffer];
+    let lanes = cx.executor.lanes();
+    let row_tasks = squares.gradient_tasks(lanes);
+    let scratch = &mut scratch[..row_tasks * buffer];
     scratch.fill(T::zero());
     for first in (0..squares.rows()).step_by(rows) {
         let block = first..squares.rows().min(first + rows);
         let (x_to, y_to, buffers) = (Parts::new(x_points), Parts::new(y_points), Parts::new(scratch));
-        for_each_task(cx, tasks, |task| {
+        for_each_task(cx, row_tasks, |task| {
             // SAFETY: each task has its own scratch.
             let packed = unsafe { buffers.range(task * buffer, buffer) };
             let (x_packed, y_packed) = packed.split_at_mut(inputs.packed(POINTS));
-            let part = |task: usize| first + task * block.len() / tasks;
+            let part = |task: usize| first + task * block.len() / row_tasks;
             for (seen, images, planes, image, packed, to, len, stride) in [
                 (true, inputs, x, x_image, x_packed, &x_to, x_len, x_stride),
                 (false, outputs, dy, y_image, y_packed, &y_to, y_len, y_stride),
@@ -767,8 +778,7 @@ pub(super) fn weight_gradient<T: Element>(
             }
         });
         let count = block.len() * across;
-        let work = count * inputs.channels * outputs.channels;
-        let pairs = (TASK_WORK / work.max(1)).clamp(1, PAIRS);
+        let pairs = PAIRS.div_ceil(tasks(lanes, squares.work(count)));
         for_each_chunk(cx, sums, pairs * inputs.channels * y_len, |task, sums| {
             for (i, sums) in sums.chunks_exact_mut(inputs.channels * y_len).enumerate() {
                 let pair = task * pairs + i;
