@@ -2,6 +2,7 @@
 
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
 use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_slice_in_place, zip_slices};
+use crate::gemm::is_wide;
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::plain::tree;
 use crate::reduce::{Join, MANY, Max, Sum, fold_row, join_lanes};
@@ -147,7 +148,8 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
             }
             return total;
         }
-        let eights = if columns < MANY { rows - rows % LANES } else { 0 };
+        // Once more the whole loop: only where vectors are registers, so that an image for WebAssembly stays small.
+        let eights = if const { is_wide::<T, S>() } && columns < MANY { rows - rows % LANES } else { 0 };
         for first in (0..eights).step_by(LANES) {
             let y = &mut y[first * stride..][..LANES * stride];
             let x = x.map(|x| &x[first * columns..][..LANES * columns]);
