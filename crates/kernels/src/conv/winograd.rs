@@ -269,7 +269,8 @@ impl ConvShape {
             && self.padding.iter().all(|padding| *padding < TAPS)
             && channels(self.channels_in)
             && channels(self.channels_out)
-            && squares <= 2 * height * width
+            && self.height * self.width > 0
+            && (1..=2 * height * width).contains(&squares)
     }
 
     /// The squares of the outputs, or of the inputs' gradients.
@@ -384,7 +385,7 @@ impl<T: Element> SimdOp for Row<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn eval<S: Simd>(self, simd: S) {
+    fn eval<S: Simd>(mut self, simd: S) {
         if self.seen {
             self.pack::<S, POINTS>(simd);
             self.evaluate::<S, Inputs, POINTS>(simd);
@@ -398,7 +399,7 @@ impl<T: Element> SimdOp for Row<'_, '_, T> {
 impl<T: Element> Row<'_, '_, T> {
     /// Copies the pixels that the row sees, eight channels side by side.
     #[inline(always)]
-    fn pack<S: Simd, const SIDE: usize>(&self, simd: S) {
+    fn pack<S: Simd, const SIDE: usize>(&mut self, simd: S) {
         let Images { channels, size: [height, width], before, .. } = self.images;
         let row = self.images.row(SIDE);
         require(self.packed.len() >= self.images.packed(SIDE) && before[1] + width <= row);
@@ -406,7 +407,7 @@ impl<T: Element> Row<'_, '_, T> {
         let zero = T::Vector::splat(simd, T::zero());
         for (v, planes) in self.planes.chunks(LANES * height * width).enumerate() {
             for i in 0..SIDE {
-                let to = self.packed.as_ptr().wrapping_add((v * SIDE + i) * row * LANES).cast_mut();
+                let to = self.packed.as_mut_ptr().wrapping_add((v * SIDE + i) * row * LANES);
                 let y = (self.row * OUTPUTS + i).wrapping_sub(before[0]);
                 if y >= height {
                     for x in 0..row {

@@ -201,6 +201,16 @@ fn squares_at_all_edges() {
     }
 }
 
+#[test]
+fn without_outputs_or_images_there_is_nothing_to_do() {
+    let mut random = Random::new(6);
+    let nothing = [shape(1, [16, 16], [2, 5], [0, 1]), shape(2, [16, 16], [5, 2], [1, 0])];
+    let zeros = [shape(1, [16, 16], [0, 10], [2, 1]), shape(1, [16, 16], [10, 0], [1, 2])];
+    for shape in nothing.into_iter().chain(zeros).chain([shape(0, [16, 16], [8, 8], [1, 1])]) {
+        check::<f32>(&mut random, &shape);
+    }
+}
+
 /// The root of the mean of squared errors, against the same of sums in order with as many roundings.
 #[test]
 fn errors_are_as_small_as_the_points_promise() {
