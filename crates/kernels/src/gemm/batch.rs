@@ -6,7 +6,7 @@ use crate::simd::{Element, is_plain};
 use crate::{plain, require};
 use bantam_core::Context;
 
-/// Where the matrices of a batch lie: matrix (i, j) of an operand starts i · steps[0] + j · steps[1] elements from its first.
+/// Where the matrices of a batch lie: of an operand with `steps`, matrix (i, j) starts `i * steps[0] + j * steps[1]` elements from its first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
     /// How many there are along both axes.
