@@ -298,9 +298,10 @@ impl Squares {
         self.images * self.x.squares[0]
     }
 
-    /// Rows of squares that are computed at a time.
-    fn block_rows(&self) -> usize {
-        SQUARES.div_ceil(self.x.squares[1]).min(self.rows().max(1))
+    /// Rows of squares that one of so many tasks computes at a time.
+    fn block_rows(&self, pieces: usize) -> usize {
+        let most = self.images.div_ceil(pieces) * self.x.squares[0];
+        SQUARES.div_ceil(self.x.squares[1]).min(most.max(1))
     }
 
     /// Multiply-adds of the matrix products of so many squares.
@@ -318,9 +319,9 @@ impl Squares {
         [self.x, self.y].map(|images| apart(squares * padded(images.channels) + WIDEST))
     }
 
-    /// Elements of scratch of a task of [`outputs`].
-    fn task_scratch(&self) -> usize {
-        let [x, y] = self.strides(self.block_rows() * self.x.squares[1]);
+    /// Elements of scratch of one of so many tasks of [`outputs`].
+    fn task_scratch(&self, pieces: usize) -> usize {
+        let [x, y] = self.strides(self.block_rows(pieces) * self.x.squares[1]);
         self.x.packed(POINTS) + PAIRS * (x + y)
     }
 
@@ -331,7 +332,8 @@ impl Squares {
 
     /// Elements of scratch for [`outputs`].
     pub(super) fn scratch(&self) -> usize {
-        self.weights() + self.pieces(usize::MAX) * self.task_scratch()
+        let tasks = (1..=self.pieces(usize::MAX)).map(|pieces| pieces * self.task_scratch(pieces));
+        self.weights() + tasks.max().unwrap_or(0)
     }
 
     /// Rows of squares of a block of the gradient by the weights.
@@ -611,13 +613,13 @@ pub(super) fn outputs<T: Element>(
     });
     let weights = &*weights;
     let (x_image, y_image) = (x.len() / images, y.len() / images);
-    let rows = squares.block_rows();
-    let [x_stride, y_stride] = squares.strides(rows * read.squares[1]);
     let pieces = squares.pieces(cx.executor.lanes());
+    let rows = squares.block_rows(pieces);
+    let [x_stride, y_stride] = squares.strides(rows * read.squares[1]);
     let (y, scratch) = (Parts::new(y), Parts::new(scratch));
     for_each_task(cx, pieces, |piece| {
         let images = piece * images / pieces..(piece + 1) * images / pieces;
-        let len = squares.task_scratch();
+        let len = squares.task_scratch(pieces);
         // SAFETY: pieces have different images and each its own scratch.
         let (y, scratch) = unsafe {
             (y.range(images.start * y_image, images.len() * y_image), scratch.range(piece * len, len))

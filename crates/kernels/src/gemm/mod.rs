@@ -105,7 +105,9 @@ impl Gemm {
     const fn blocks(&self, lanes: usize) -> Blocks {
         let work = self.m.saturating_mul(self.n).saturating_mul(self.k);
         let sequential = lanes == 1;
-        let most = if sequential { 1 } else { lesser(lanes.saturating_mul(TASKS_OF_A_LANE), MOST_TASKS) };
+        // A power of two, so that a plan has few numbers of blocks to make room for.
+        let blocks = (lesser(lanes, MOST_TASKS) * TASKS_OF_A_LANE).next_power_of_two();
+        let most = if sequential { 1 } else { lesser(blocks, MOST_TASKS) };
         let tasks = greater(lesser(work / TASK_WORK, most), 1);
         // Each row of blocks copies B, and each column of blocks reads A, or copies it too.
         let a_cost = if self.copies_a() { 1 } else { 4 };
@@ -188,7 +190,7 @@ pub const fn gemm_scratch_anywhere(gemm: &Gemm) -> usize {
     let (mut lanes, mut most) = (1, 0);
     while lanes <= MOST_TASKS {
         most = greater(most, gemm.scratch(&gemm.blocks(lanes)));
-        lanes += 1;
+        lanes *= 2;
     }
     most
 }

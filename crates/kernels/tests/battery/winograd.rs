@@ -211,7 +211,8 @@ fn without_outputs_or_images_there_is_nothing_to_do() {
     }
 }
 
-/// The root of the mean of squared errors, against the same of sums in order with as many roundings.
+/// The root of the mean of squared errors against the same of sums in order: half of what the points 0, ±1, ±2 and ∞ would give, which is
+/// four times as much.
 #[test]
 fn errors_are_as_small_as_the_points_promise() {
     let mut random = Random::new(4);
@@ -244,7 +245,7 @@ fn errors_are_as_small_as_the_points_promise() {
     let (winograd, in_order) = (errors(Numerics::Fast), errors(Numerics::Portable));
     for ((what, winograd), in_order) in ["outputs", "dx", "dw"].into_iter().zip(winograd).zip(in_order) {
         println!("{what}: {winograd:.2e}, in order {in_order:.2e}, {:.2}", winograd / in_order);
-        assert!(winograd < 4.0 * in_order, "{what}: {winograd:e} against {in_order:e}");
+        assert!(winograd < 3.0 * in_order, "{what}: {winograd:e} against {in_order:e}");
     }
 }
 
