@@ -665,6 +665,7 @@ pub(super) fn outputs<T: Element>(
                             c_stride: padded(written.channels),
                             rows: count,
                             next: None,
+                            copy: None,
                         },
                     );
                 }
@@ -802,6 +803,7 @@ pub(super) fn weight_gradient<T: Element>(
                             c_stride: y_len,
                             rows: inputs.channels,
                             next: None,
+                            copy: None,
                         },
                     );
                 }

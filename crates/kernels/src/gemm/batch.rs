@@ -76,9 +76,10 @@ pub fn batched_gemm<T: Element>(
             return;
         }
         let (rows, columns, activation) = (0..m, 0..n, Activation::Identity);
+        let (in_place, in_lanes) = (gemm.reads_b_in_place(), gemm.adds_in_lanes(cx.numerics));
         let product =
             Product { a, a_strides, k, bias: None, activation, accumulate, c, c_stride, rows, columns };
-        block(cx, &product, &Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place() }, &mut []);
+        block(cx, &product, &Strided { b, strides: b_strides, in_place, in_lanes }, &mut []);
     };
     let together = (TASK_WORK / (m * n * k).max(1)).max(1);
     for_each_task(cx, count.div_ceil(together), |task| {

@@ -2,7 +2,7 @@
 //!
 //! C is cut into blocks, one per task, and a block into tiles of at most 6 × 16 elements (14 × 32 with AVX-512) that are
 //! held in registers while k runs (Goto and van de Geijn, 2008). B is copied panel by panel, so that a tile reads it in
-//! order from the first-level cache. A is read where it lies, because a tile broadcasts its elements one at a time; only
+//! order from the first-level cache; where rows of B are contiguous, by the first tile while it multiplies. A is read where it lies, because a tile broadcasts its elements one at a time; only
 //! where steps in k are long strides is it copied too, and where rows of 2^n elements fall into a few sets of the cache,
 //! which costs a fifth of the speed and more.
 //!
@@ -18,7 +18,7 @@ use crate::parallel::{Parts, for_each_task};
 use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::strided::Transpose;
 use crate::{plain, require};
-use bantam_core::Context;
+use bantam_core::{Context, Numerics};
 use core::mem::MaybeUninit;
 use core::ops::Range;
 pub(crate) use tile::is_wide;
@@ -69,8 +69,8 @@ const TILE_ROWS: usize = 6;
 pub(crate) const TILE_COLUMNS: usize = 2 * LANES;
 /// The longest stretch of k that a panel of B covers: 24 KiB of `f32`, half of a usual first-level cache.
 const PANEL_DEPTH: usize = 384;
-/// The most rows of a block: with the depth of a panel, 774 KiB of A.
-const MOST_ROWS: usize = 86 * TILE_ROWS;
+/// The most rows of a block: with the depth of a panel, 387 KiB of A.
+const MOST_ROWS: usize = 43 * TILE_ROWS;
 /// The fewest rows for which another row of blocks copies B.
 const LEAST_ROWS: usize = 8 * TILE_ROWS;
 /// Blocks for each lane, so that one that is slower does fewer.
@@ -87,6 +87,8 @@ const SETS: usize = 32 * LINE;
 const TASK_WORK: usize = 1 << 18;
 /// The most column groups and the most row blocks.
 const MOST_TASKS: usize = 16;
+/// The fewest depths of a column whose products are added in lanes: joining lanes takes as long as a few dozen.
+const LONG_COLUMN: usize = 64;
 /// An operand is read where it lies while it spans no more elements than this: 16 KiB of `f32`.
 const SMALL: usize = 4 << 10;
 
@@ -134,7 +136,7 @@ impl Gemm {
 
     /// Whether whole vectors of B may be read where they lie.
     const fn reads_b_in_place(&self) -> bool {
-        self.b_strides[1] == 1 && (self.m <= 2 * TILE_ROWS || self.k * self.b_strides[0] <= SMALL)
+        self.b_strides[1] == 1 && (self.m <= TILE_ROWS || self.k * self.b_strides[0] <= SMALL)
     }
 
     /// Whether a block's rows of A are copied: where steps in k are long, and long rows that start in a few sets of the cache.
@@ -143,6 +145,13 @@ impl Gemm {
             return self.a_strides[0].is_multiple_of(SETS) && self.m >= 64 && self.n >= 256 && self.k >= 128;
         }
         self.k * self.a_strides[1] > 2 * SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
+    }
+
+    /// Whether depths are added in lanes: those of a long column, which is one for a row alone and for many, so that a row's
+    /// bits do not depend on the rows beside it.
+    fn adds_in_lanes(&self, numerics: Numerics) -> bool {
+        let neighbours = self.a_strides[1] == 1 && self.b_strides[0] == 1;
+        numerics == Numerics::Fast && self.n == 1 && neighbours && self.k >= LONG_COLUMN
     }
 
     /// The elements of A that a task copies at a time.
@@ -207,7 +216,8 @@ const fn lesser(a: usize, b: usize) -> usize {
 /// C = activation(A·B + bias), or activation(C + bias + A·B) if `accumulate`.
 ///
 /// Each element of C starts from 0, its bias, its old value or both, and adds its products in the order of k. So its
-/// bits do not depend on where it lies, on block sizes or on threads.
+/// bits do not depend on where it lies, on block sizes or on threads. With `Numerics::Fast` there is one exception, a function of the
+/// shape: where B is one column of 64 rows and more without gaps, and rows of A have none either, products are added in lanes.
 #[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub fn gemm<T: Element>(
     cx: &Context<'_>,
@@ -234,7 +244,8 @@ pub fn gemm<T: Element>(
     if is_plain(cx) {
         return plain::gemm(gemm, a, b, bias, activation, c, accumulate);
     }
-    if n == 1 && m > 1 {
+    let in_lanes = gemm.adds_in_lanes(cx.numerics);
+    if n == 1 && m > 1 && !in_lanes {
         // A column of C lies as a row does: Cᵀ = Bᵀ·Aᵀ, with the same products in the same order.
         let (a_strides, b_strides) = ([b_strides[1], b_strides[0]], [a_strides[1], a_strides[0]]);
         let transposed = Gemm { m: 1, n: m, k, a_strides, b_strides };
@@ -262,7 +273,7 @@ pub fn gemm<T: Element>(
             rows: row..m.min(row + blocks.rows),
             columns: column..n.min(column + blocks.columns),
         };
-        let b = Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place() };
+        let b = Strided { b, strides: b_strides, in_place: gemm.reads_b_in_place(), in_lanes };
         // One after the other, all use the same scratch.
         let place = if blocks.sequential { 0 } else { task * a_len };
         // SAFETY: each task has its own scratch, or a loop on this thread runs one at a time.
@@ -308,13 +319,41 @@ impl<'a, T: Element> Product<'a, T> {
         let relu = depths.end == self.k && self.activation == Activation::Relu;
         let floor = if relu { T::zero() } else { T::neg_infinity() };
         let (rows, depth) = (self.rows.len(), depths.len());
-        Tiles { a, a_strides, panel, depth, start, floor, c, c_stride: self.c_stride, rows, next: None }
+        Tiles {
+            a,
+            a_strides,
+            panel,
+            depth,
+            start,
+            floor,
+            c,
+            c_stride: self.c_stride,
+            rows,
+            next: None,
+            copy: None,
+        }
     }
 
     /// Where A's first row is at one of the depths.
     fn a_in_place(&self, depth: usize) -> (*const T, [usize; 2]) {
         let first = self.rows.start * self.a_strides[0] + depth * self.a_strides[1];
         (self.a.as_ptr().wrapping_add(first), self.a_strides)
+    }
+
+    /// The activation, if it is too long for the end of every tile.
+    fn bend(&self, cx: &Context<'_>) {
+        if !matches!(self.activation, Activation::Sigmoid | Activation::Tanh) {
+            return;
+        }
+        for row in self.rows.clone() {
+            let start = self.c.wrapping_add(row * self.c_stride + self.columns.start);
+            // SAFETY: the block of C is this product's alone.
+            let span = Span::InPlace(unsafe { core::slice::from_raw_parts_mut(start, self.columns.len()) });
+            match self.activation {
+                Activation::Tanh => T::run(cx, MapOp { f: functions::Tanh, span }),
+                _ => T::run(cx, MapOp { f: functions::Sigmoid, span }),
+            }
+        }
     }
 
     /// C += bias, if sums start from what C holds and a bias.
@@ -371,6 +410,8 @@ struct Strided<'a, T> {
     strides: [usize; 2],
     /// Whether whole vectors are read where they lie.
     in_place: bool,
+    /// [`Gemm::adds_in_lanes`].
+    in_lanes: bool,
 }
 
 /// A panel on the stack, which is aligned and in the cache.
@@ -465,7 +506,9 @@ impl<T: Element> SimdOp for CopyRows<T> {
 fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_, T>, a_buffer: &mut [T]) {
     let k = product.k;
     let one_row = product.rows.len() == 1 && k > 0 && b.strides[0] == 1;
-    if k > 0 && b.strides[1] == 1 && (product.rows.len() == 1 || k == 1) {
+    if b.in_lanes {
+        T::run(cx, vector::RowsTimesColumn { product, column: &b.b[..k] });
+    } else if k > 0 && b.strides[1] == 1 && (product.rows.len() == 1 || k == 1) {
         product.add_bias();
         let column = product.columns.start;
         // Wrapping: nothing is read through this panel.
@@ -492,19 +535,7 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
             }
         }
     }
-    // What is too long for the end of every tile.
-    if matches!(product.activation, Activation::Sigmoid | Activation::Tanh) {
-        for row in product.rows.clone() {
-            let start = product.c.wrapping_add(row * product.c_stride + product.columns.start);
-            // SAFETY: the block of C is this product's alone.
-            let span =
-                Span::InPlace(unsafe { core::slice::from_raw_parts_mut(start, product.columns.len()) });
-            match product.activation {
-                Activation::Tanh => T::run(cx, MapOp { f: functions::Tanh, span }),
-                _ => T::run(cx, MapOp { f: functions::Sigmoid, span }),
-            }
-        }
-    }
+    product.bend(cx);
 }
 
 /// [`multiply_panels`] with room for a panel of so many elements.
@@ -544,7 +575,16 @@ fn multiply_panels<T: Element>(
             // One wide tile rather than two narrow ones.
             let in_place = left >= most || left == lanes || left > lanes && product.rows.len() <= LANES;
             let in_place = b.in_place && in_place;
-            let panel = if in_place {
+            let copies = !in_place
+                && b.strides[1] == 1
+                && most == TILE_COLUMNS
+                && left >= most
+                && product.rows.len() > TILE_ROWS;
+            let copy = copies.then(|| {
+                require(most * depths.len() <= buffer.len());
+                buffer.as_mut_ptr().cast::<T>()
+            });
+            let panel = if in_place || copies {
                 // Wrapping, because there is nothing to point at if k is 0.
                 let data = b.b.as_ptr().wrapping_add(start * b.strides[0] + column);
                 Panel { data, strides: b.strides, width: most.min(left - left % lanes) }
@@ -562,7 +602,7 @@ fn multiply_panels<T: Element>(
                 };
                 Next { data, stride: b.strides[0].max(b.strides[1]), rows, len }
             });
-            T::run(cx, Tiles { next, ..product.tiles(&depths, a, column - panel.width, panel) });
+            T::run(cx, Tiles { next, copy, ..product.tiles(&depths, a, column - panel.width, panel) });
         }
         start = depths.end;
         if start == k {

@@ -5,7 +5,7 @@
 //! serve fewer rows than they have, in no more time than lower ones still would take, since too few sums wait for each
 //! other.
 
-use super::{LINE, Panel};
+use super::{LINE, Panel, TILE_COLUMNS, TILE_ROWS};
 use crate::simd::{Element, LANES, Simd, SimdOp, Tile, TileLoop, Vector};
 use core::array::from_fn;
 use core::marker::PhantomData;
@@ -16,6 +16,11 @@ const WIDE_ROWS: usize = 8;
 /// Whether a row of a tile is two vectors: twelve sums, on a machine with 16 registers of eight `f32`.
 pub(crate) const fn is_wide<T, S: Simd>() -> bool {
     S::ACCUMULATORS * size_of::<f32>() >= 12 * size_of::<T>()
+}
+
+/// Whether the first tile of a panel can copy it: twelve sums leave registers for it, and the loop is not in assembly.
+const fn copies_panels<T, S: Simd>() -> bool {
+    is_wide::<T, S>() && S::ACCUMULATORS < 2 * WIDE_ROWS
 }
 
 /// Lanes of a vector.
@@ -72,6 +77,9 @@ pub struct Tiles<T> {
     pub(crate) c_stride: usize,
     pub(crate) rows: usize,
     pub(crate) next: Option<Next<T>>,
+    /// Where to the first of several tiles copies a panel of two whole vectors, which lies in B, for those below it; at levels that do
+    /// so. Its multiplications hide what the copy takes.
+    pub(crate) copy: Option<*mut T>,
 }
 
 impl<T: Element> SimdOp for Tiles<T> {
@@ -81,7 +89,15 @@ impl<T: Element> SimdOp for Tiles<T> {
 
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
-        self.walk(simd.wide());
+        let simd = simd.wide();
+        if const { copies_panels::<T, S::Wide>() }
+            && let Some(to) = self.copy
+        {
+            let done = self.tile::<S::Wide, TILE_ROWS, 2, true>(simd, 0);
+            let panel = Panel { data: to, strides: [TILE_COLUMNS, 1], ..self.panel };
+            return Tiles { panel, copy: None, ..self.below(done) }.walk(simd);
+        }
+        self.walk(simd);
     }
 }
 
@@ -103,6 +119,19 @@ macro_rules! rows {
     reason = "indices that are known become registers, iterators take long to compile"
 )]
 impl<T: Element> Tiles<T> {
+    /// Without the first `rows`.
+    #[inline(always)]
+    fn below(self, rows: usize) -> Self {
+        let start = match self.start {
+            Start::Zero => Start::Zero,
+            Start::Rows(from, stride) => Start::Rows(from.wrapping_add(rows * stride), stride),
+            Start::Numbers(from) => Start::Numbers(from.wrapping_add(rows)),
+        };
+        let (a, c) =
+            (self.a.wrapping_add(rows * self.a_strides[0]), self.c.wrapping_add(rows * self.c_stride));
+        Tiles { a, c, start, rows: self.rows - rows, ..self }
+    }
+
     #[inline(always)]
     fn walk<S: Simd>(&self, simd: S) {
         let two = self.panel.width > width::<T, S>();
@@ -115,23 +144,23 @@ impl<T: Element> Tiles<T> {
             // In `const`, so that a level is only compiled with its own tiles.
             row += if const { is_wide::<T, S>() && S::ACCUMULATORS >= 2 * WIDE_ROWS } {
                 match two {
-                    true if left >= WIDE_ROWS => self.tile::<S, WIDE_ROWS, 2>(simd, row),
-                    true => self.tile::<S, 4, 2>(simd, row),
-                    false => self.tile::<S, 8, 1>(simd, row),
+                    true if left >= WIDE_ROWS => self.tile::<S, WIDE_ROWS, 2, false>(simd, row),
+                    true => self.tile::<S, 4, 2, false>(simd, row),
+                    false => self.tile::<S, 8, 1, false>(simd, row),
                 }
             } else if const { is_wide::<T, S>() } {
                 match two {
-                    true if left >= 6 => self.tile::<S, 6, 2>(simd, row),
-                    true => self.tile::<S, 4, 2>(simd, row),
-                    false => self.tile::<S, 6, 1>(simd, row),
+                    true if left >= TILE_ROWS => self.tile::<S, TILE_ROWS, 2, false>(simd, row),
+                    true => self.tile::<S, 4, 2, false>(simd, row),
+                    false => self.tile::<S, 6, 1, false>(simd, row),
                 }
             } else if const { S::ACCUMULATORS >= 6 } {
                 match left {
-                    3.. => self.tile::<S, 6, 1>(simd, row),
-                    _ => self.tile::<S, 2, 1>(simd, row),
+                    3.. => self.tile::<S, 6, 1, false>(simd, row),
+                    _ => self.tile::<S, 2, 1, false>(simd, row),
                 }
             } else {
-                self.tile::<S, 2, 1>(simd, row)
+                self.tile::<S, 2, 1, false>(simd, row)
             };
         }
     }
@@ -180,10 +209,14 @@ impl<T: Element> Tiles<T> {
         whole
     }
 
-    /// Computes one tile of ROWS rows and VECTORS vectors of columns and returns ROWS. If there are fewer rows, the upper and the
-    /// lower half overlap: what both compute is stored twice.
+    /// Computes one tile of ROWS rows and VECTORS vectors of columns, copies the panel if it COPIES, and returns ROWS. If there are
+    /// fewer rows, the upper and the lower half overlap: what both compute is stored twice.
     #[inline(always)]
-    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S, row: usize) -> usize {
+    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const COPIES: bool>(
+        &self,
+        simd: S,
+        row: usize,
+    ) -> usize {
         let Tiles { panel, depth, .. } = *self;
         let width = width::<T, S>();
         let half = const { ROWS / 2 };
@@ -225,11 +258,21 @@ impl<T: Element> Tiles<T> {
         let mut a = [first, first.wrapping_add(upper * row_stride)];
         let offsets: [usize; ROWS] = from_fn(|i| place(i % half, row_stride));
         let mut b = panel.data;
+        let mut copy = self.copy.unwrap_or(core::ptr::null_mut());
         for _ in 0..depth {
             let mut vectors = [zero; VECTORS];
             for v in 0..VECTORS {
                 // SAFETY: whole vectors can be read at every depth.
                 vectors[v] = unsafe { T::Vector::read(simd, b.add(v * width)) };
+            }
+            if COPIES {
+                // The next panel lies beside this one, and is copied when all tiles of this are done.
+                simd.prefetch_far(b.wrapping_add(VECTORS * width));
+                for v in 0..VECTORS {
+                    // SAFETY: who asks for the copy has room for the panel.
+                    unsafe { vectors[v].write(copy.wrapping_add(v * width)) };
+                }
+                copy = copy.wrapping_add(VECTORS * width);
             }
             rows!(i of ROWS {
                 // SAFETY: A, or its copy, has this row at every depth: the callers checked its length.

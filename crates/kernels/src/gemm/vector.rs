@@ -3,6 +3,7 @@
 //!
 //! Where columns are contiguous, squares of eight columns and eight depths are turned in registers, four of them side by
 //! side: their sums hide each other's latency. Where rows are, eight of them at a time are added to whole rows of C.
+//! A long column is multiplied in lanes, if the numerics let sums have another order.
 
 use super::tile::Start;
 use super::{Activation, Bias, Product, Strided, load, store};
@@ -98,6 +99,81 @@ impl<T: Element> RowTimesColumns<'_, '_, T> {
         for (sum, c) in sums.into_iter().zip(c.chunks_mut(LANES)) {
             let relu = activation == Activation::Relu;
             store(if relu { T::Vector::splat(simd, T::zero()).max(sum) } else { sum }, c);
+        }
+    }
+}
+
+/// The sums of a row, as many as hide the latency of a multiply-add if two rows are added at a time.
+const SUMS: usize = 4;
+
+/// Rows of C that is one column; A and B have neighbours in k. Depths are added in lanes, four vectors at a time.
+pub struct RowsTimesColumn<'a, 'b, T> {
+    pub(super) product: &'a Product<'b, T>,
+    /// B, as long as k.
+    pub(super) column: &'a [T],
+}
+
+impl<T: Element> SimdOp for RowsTimesColumn<'_, '_, T> {
+    const FUSES: bool = true;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let rows = self.product.rows.clone();
+        let mut row = rows.start;
+        while row + 1 < rows.end {
+            self.rows::<S, 2>(simd, row);
+            row += 2;
+        }
+        if row < rows.end {
+            self.rows::<S, 1>(simd, row);
+        }
+    }
+}
+
+impl<T: Element> RowsTimesColumn<'_, '_, T> {
+    /// `N` rows, each with the bits that it has alone.
+    #[inline(always)]
+    fn rows<S: Simd, const N: usize>(&self, simd: S, row: usize) {
+        let Product { a, a_strides, bias, activation, accumulate, c, c_stride, .. } = *self.product;
+        let x = self.column;
+        let lines: [&[T]; N] = from_fn(|n| &a[(row + n) * a_strides[0]..][..x.len()]);
+        let zero = T::Vector::splat(simd, T::zero());
+        let mut sums = [[zero; SUMS]; N];
+        let mut p = 0;
+        while p + SUMS * LANES <= x.len() {
+            for i in 0..SUMS {
+                let at = p + i * LANES;
+                let x = load(simd, &x[at..at + LANES]);
+                for n in 0..N {
+                    sums[n][i] = load(simd, &lines[n][at..at + LANES]).mul_add(x, sums[n][i]);
+                }
+            }
+            p += SUMS * LANES;
+        }
+        let mut sums = sums.map(|[a, b, c, d]| (a + c) + (b + d));
+        while p < x.len() {
+            let end = x.len().min(p + LANES);
+            let x = load(simd, &x[p..end]);
+            for n in 0..N {
+                sums[n] = load(simd, &lines[n][p..end]).mul_add(x, sums[n]);
+            }
+            p = end;
+        }
+        for (n, sum) in sums.into_iter().enumerate() {
+            // SAFETY: this element lies in the block of C, which is this product's alone.
+            let c = unsafe { &mut *c.add((row + n) * c_stride) };
+            let mut sum = sum.tree(|a, b| a + b);
+            match bias {
+                Some(Bias::PerColumn(bias)) => sum += bias[0],
+                Some(Bias::PerRow(bias)) => sum += bias[row + n],
+                None => {}
+            }
+            if accumulate {
+                sum += *c;
+            }
+            // A NaN stays one.
+            *c = if activation == Activation::Relu && sum < T::zero() { T::zero() } else { sum };
         }
     }
 }

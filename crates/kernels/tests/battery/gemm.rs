@@ -1,7 +1,7 @@
 //! Products against a loop that adds in the order of k, bit for bit.
 
 use crate::support::{Random, assert_same_bits, contexts, fuses, same_bits};
-use bantam_core::{Context, Real};
+use bantam_core::{Context, LevelName, Numerics, Real};
 use bantam_kernels::{Activation, Batch, Bias, Element, Gemm, batched_gemm, gemm, gemm_scratch};
 
 struct Case<T> {
@@ -47,9 +47,18 @@ impl<T: Element> Case<T> {
         c
     }
 
+    /// Whether sums are added in lanes: with fast numerics, those of a long column that lies in one piece.
+    fn adds_in_lanes(&self, cx: &Context<'_>) -> bool {
+        let Gemm { n, k, a_strides, b_strides, .. } = self.gemm;
+        let lies = n == 1 && k >= 64 && a_strides[1] == 1 && b_strides[0] == 1;
+        lies && cx.numerics == Numerics::Fast && cx.level.name() != LevelName::Scalar
+    }
+
     /// The same, one element at a time, and the error bound of each: k · ε · Σ |a||b| (Higham, 2002, section 3.5), where
     /// the start value counts as one more product.
-    fn naive(&self, fused: bool) -> Vec<(T, f64, f64)> {
+    fn naive(&self, cx: &Context<'_>) -> Vec<(T, f64, f64)> {
+        let fused = fuses(cx);
+        let add = |a: T, b: T, sum: T| if fused { a.mul_add(b, sum) } else { a * b + sum };
         let Gemm { m, n, k, a_strides, b_strides } = self.gemm;
         let elements = (0..m).flat_map(|i| (0..n).map(move |j| (i, j)));
         elements
@@ -60,12 +69,30 @@ impl<T: Element> Case<T> {
                     (old, bias) => old.or(bias).unwrap_or(T::zero()),
                 };
                 let (mut sum, mut exact, mut absolute) = (start, start.to_f64(), start.to_f64().abs());
+                let mut lanes = [T::zero(); 32];
                 for p in 0..k {
                     let a = self.a[i * a_strides[0] + p * a_strides[1]];
                     let b = self.b[p * b_strides[0] + j * b_strides[1]];
-                    sum = if fused { a.mul_add(b, sum) } else { a * b + sum };
+                    if self.adds_in_lanes(cx) {
+                        // From the last whole four vectors on, all go to the eight lanes of the first.
+                        if p == k - k % 32 {
+                            fold(&mut lanes, [(0, 16), (8, 24), (0, 8)], 8);
+                        }
+                        let lane = if p < k - k % 32 { p % 32 } else { p % 8 };
+                        lanes[lane] = add(a, b, lanes[lane]);
+                    } else {
+                        sum = add(a, b, sum);
+                    }
                     exact += a.to_f64() * b.to_f64();
                     absolute += (a.to_f64() * b.to_f64()).abs();
+                }
+                if self.adds_in_lanes(cx) {
+                    if k % 32 == 0 {
+                        fold(&mut lanes, [(0, 16), (8, 24), (0, 8)], 8);
+                    }
+                    fold(&mut lanes, [(0, 4), (0, 2), (0, 1)], 4);
+                    let bias = bias.unwrap_or(T::zero());
+                    sum = lanes[0] + bias + if self.accumulate { self.old[i] } else { T::zero() };
                 }
                 if self.activation == Activation::Relu {
                     (sum, exact) = (sum.max(T::zero()), exact.max(0.0));
@@ -79,7 +106,7 @@ impl<T: Element> Case<T> {
         let name = format!("{:?} bias {} accumulate {}", self.gemm, self.bias.is_some(), self.accumulate);
         let results = same_bits(&name, |cx| self.run(cx));
         for (cx, result) in contexts().zip(results) {
-            let naive = self.naive(fuses(&cx));
+            let naive = self.naive(&cx);
             let sums: Vec<T> = naive.iter().map(|(sum, ..)| *sum + T::zero()).collect();
             let result: Vec<T> = result.iter().map(|c| *c + T::zero()).collect();
             assert_same_bits(&format!("{name} {cx:?}"), &sums, &result);
@@ -89,6 +116,15 @@ impl<T: Element> Case<T> {
                     "{name} {cx:?}: {c} is not {exact} ± {bound}"
                 );
             }
+        }
+    }
+}
+
+/// Adds `len` numbers from the second place of each pair to those from the first.
+fn fold<T: Element>(numbers: &mut [T], pairs: [(usize, usize); 3], len: usize) {
+    for (to, from) in pairs {
+        for i in 0..len {
+            numbers[to + i] = numbers[to + i] + numbers[from + i];
         }
     }
 }
@@ -134,12 +170,44 @@ fn dot_products_with_lines() {
     }
 }
 
+/// A row times a long column has the bits that it has among other rows, and a sigmoid follows the sum.
+#[test]
+fn long_columns() {
+    let mut random = Random::new(9);
+    for (m, k) in [(1, 64), (2, 95), (5, 96), (7, 63), (4, 257), (3001, 100)] {
+        let mut case = Case::<f32>::new(&mut random, m, 1, k);
+        case.gemm = Gemm { a_strides: [k + 3, 1], b_strides: [1, 1], ..case.gemm };
+        (case.a, case.b) = (random.vec(m * (k + 3)), random.vec(k));
+        case.check();
+        for cx in contexts() {
+            let all = case.run(&cx);
+            let row = Case {
+                gemm: Gemm { m: 1, ..case.gemm },
+                a: case.a[(m - 1) * (k + 3)..].to_vec(),
+                b: case.b.clone(),
+                bias: case.bias.as_ref().map(|(_, bias)| (true, vec![bias[bias.len() - 1]])),
+                old: case.old[m - 1..].to_vec(),
+                ..case
+            };
+            assert_same_bits(
+                &format!("{m} rows of {k}, the last alone, {cx:?}"),
+                &all[m - 1..],
+                &row.run(&cx),
+            );
+        }
+    }
+}
+
 /// Matrices that lie side by side in the rows of larger ones or one after the other, against products of their own.
 #[test]
 fn batches() {
     let mut random = Random::new(7);
-    for _ in 0..60 {
-        let (m, n, k) = (random.between(1, 40), random.between(1, 40), random.between(0, 40));
+    for round in 0..60 {
+        let (m, mut n, mut k) = (random.between(1, 40), random.between(1, 40), random.between(0, 40));
+        if round % 10 == 0 {
+            // Long columns.
+            (n, k) = (1, k + 64);
+        }
         let counts = [random.between(1, 5), random.between(1, 4)];
         let accumulate = random.coin();
         // Strides, steps and length of an operand.
@@ -219,7 +287,7 @@ fn sigmoid_and_tanh_follow_the_sum() {
         let mut case = Case::<f32>::new(&mut random, 19, 21, 7);
         case.activation = activation;
         for (cx, result) in contexts().zip(same_bits("activation", |cx| case.run(cx))) {
-            for (y, (sum, ..)) in result.iter().zip(case.naive(fuses(&cx))) {
+            for (y, (sum, ..)) in result.iter().zip(case.naive(&cx)) {
                 let sum = f64::from(sum);
                 let exact =
                     if activation == Activation::Tanh { sum.tanh() } else { 1.0 / (1.0 + (-sum).exp()) };
