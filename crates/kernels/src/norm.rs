@@ -2,6 +2,10 @@
 //!
 //! With inner > 1 a vector holds elements of one channel, with inner = 1 it holds one element of each of eight channels.
 
+mod layer;
+
+pub use layer::{RowStatistics, layer_norm, layer_norm_backward_affine, layer_norm_backward_input};
+
 use crate::elementwise::Span;
 use crate::gemm::{load, store};
 use crate::parallel::{GRAIN, Parts, for_each_task};
@@ -233,7 +237,6 @@ pub fn norm_statistics<T: Element>(
     variance: &mut [T],
 ) {
     require(x.len() == shape.len() && mean.len() == shape.channels && variance.len() == shape.channels);
-    let count = T::from_f64((shape.batch * shape.inner) as f64);
     let chunk = shape.channels_per_task();
     // Between the two passes a channel stays in the cache; where channels are lanes, some go together.
     let together = match shape.inner {
@@ -244,28 +247,59 @@ pub fn norm_statistics<T: Element>(
     let (mean, variance) = (Parts::new(mean), Parts::new(variance));
     for_each_task(cx, shape.channels.div_ceil(chunk), |task| {
         let end = shape.channels.min((task + 1) * chunk);
-        for start in (task * chunk..end).step_by(together) {
-            let channels = start..end.min(start + together);
-            // SAFETY: tasks have different channels.
-            let (mean, variance) =
-                unsafe { (mean.range(start, channels.len()), variance.range(start, channels.len())) };
-            let sums = Sums {
-                shape: *shape,
+        let channels = task * chunk..end;
+        // SAFETY: tasks have different channels.
+        let [mean, variance] =
+            unsafe { [&mean, &variance].map(|of| of.range(channels.start, channels.len())) };
+        run(cx, Statistics { shape: *shape, x, channels, together, mean, variance });
+    });
+}
+
+/// Mean and variance of some channels.
+struct Statistics<'a, 'b, T> {
+    shape: NormShape,
+    x: &'a [T],
+    channels: Range<usize>,
+    /// Of how many channels both are computed at a time.
+    together: usize,
+    /// Of `channels`.
+    mean: &'b mut [T],
+    /// Of `channels`.
+    variance: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for Statistics<'_, '_, T> {
+    const FUSES: bool = true;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Statistics { shape, x, channels, together, mean, variance } = self;
+        let count = T::from_f64((shape.batch * shape.inner) as f64);
+        let starts = channels.clone().step_by(together);
+        for (start, (mean, variance)) in
+            starts.zip(mean.chunks_mut(together).zip(variance.chunks_mut(together)))
+        {
+            let channels = start..start + mean.len();
+            let (parameters, first) = ([&[][..]; 2], &mut *mean);
+            let values = Sums {
+                shape,
                 term: Value,
                 x,
                 dy: x,
-                parameters: [&[], &[]],
+                parameters,
                 channels: channels.clone(),
-                first: &mut *mean,
+                first,
                 second: &mut [],
             };
-            run(cx, sums);
+            values.eval(simd);
             mean.iter_mut().for_each(|mean| *mean /= count);
-            let (term, parameters, first) = (Deviation, [&*mean, &[]], &mut *variance);
-            run(cx, Sums { shape: *shape, term, x, dy: x, parameters, channels, first, second: &mut [] });
+            let (parameters, first) = ([&*mean, &[]], &mut *variance);
+            let term = Deviation;
+            Sums { shape, term, x, dy: x, parameters, channels, first, second: &mut [] }.eval(simd);
             variance.iter_mut().for_each(|variance| *variance /= count);
         }
-    });
+    }
 }
 
 /// y = (x − mean) · (rstd · gamma) + beta, channel by channel, and no less than 0 if `relu`; `rstd` is 1 / √(variance + ε).
