@@ -157,14 +157,15 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
         let side_by_side = simd.single().is_none() && batch * inner <= FEW;
         let eights = if side_by_side { channels.len() - channels.len() % LANES } else { 0 };
         for start in (0..eights).step_by(LANES) {
+            let mut eight = [[T::zero(); LANES]; 2];
+            for (i, at) in (start..start + LANES).enumerate() {
+                [eight[0][i], eight[1][i]] = parameters(at);
+            }
             let mut totals = [zero; 2];
             for sample in 0..batch {
-                let mut lanes = [[zero; LANES]; 2];
-                let [of_first, of_second] = &mut lanes;
-                for (i, (first, second)) in of_first.iter_mut().zip(of_second).enumerate() {
-                    let line = line(sample, channels.start + start + i);
-                    [*first, *second] = sums(simd, term, line, parameters(start + i), 0);
-                }
+                let from = (sample * all + channels.start + start) * inner;
+                let lines = [x, dy].map(|of| &of[from..from + LANES * inner]);
+                let lanes = sums_of_eight(simd, term, lines, &eight);
                 for (total, lanes) in totals.iter_mut().zip(lanes).take(if F::PAIR { 2 } else { 1 }) {
                     let lanes = T::Vector::transpose(simd, lanes);
                     *total = *total + fold::<T, S>(&lanes, zero, |a, b| a + b);
@@ -218,6 +219,40 @@ fn sums<T: Element, S: Simd, F: Term<T>>(
         sums = term.add(sums, [x, load(simd, dy_tail), mean, rstd]);
     }
     sums
+}
+
+/// The same for eight channels whose elements lie one after the other: all go on together, a vector of each at a time, because each
+/// alone is too short for a loop of its own.
+#[inline(always)]
+fn sums_of_eight<T: Element, S: Simd, F: Term<T>>(
+    simd: S,
+    term: F,
+    [x, dy]: [&[T]; 2],
+    parameters: &[[T; LANES]; 2],
+) -> [[T::Vector<S>; LANES]; 2] {
+    let len = x.len() / LANES;
+    require(dy.len() == x.len());
+    let whole = len - len % LANES;
+    let mut lanes = [[T::Vector::splat(simd, T::zero()); LANES]; 2];
+    let [means, rstds] = parameters.map(|of| of.map(|parameter| T::Vector::splat(simd, parameter)));
+    for at in (0..whole).step_by(LANES) {
+        for i in 0..LANES {
+            // SAFETY: the channel has eight elements there, and all channels lie in both.
+            let [x, dy] = unsafe { [x, dy].map(|of| T::Vector::read(simd, of.as_ptr().add(i * len + at))) };
+            let sums = term.add([lanes[0][i], lanes[1][i]], [x, dy, means[i], rstds[i]]);
+            [lanes[0][i], lanes[1][i]] = sums;
+        }
+    }
+    if whole < len {
+        for i in 0..LANES {
+            let tail = i * len + whole..(i + 1) * len;
+            // Beyond the end x is its mean and dy is 0: they add nothing.
+            let x = T::Vector::load_partial(simd, &x[tail.clone()], parameters[0][i]);
+            let sums = term.add([lanes[0][i], lanes[1][i]], [x, load(simd, &dy[tail]), means[i], rstds[i]]);
+            [lanes[0][i], lanes[1][i]] = sums;
+        }
+    }
+    lanes
 }
 
 /// Vectors of channels that are summed together if `inner` is 1.
