@@ -1,8 +1,8 @@
 //! Nets over sequences, out of operations: an LSTM and a block of a transformer.
 
-use bantam_autodiff::{Graph, Mode, Plan, Var};
+use bantam_autodiff::{Mode, Plan};
 use bantam_core::{Optimizer, Shape};
-use bantam_nn::{Initializer, Layer, Linear, Parameter, Params, Scope, loss::cross_entropy};
+use bantam_nn::{Initializer, Layer, LayerNorm, Linear, Params, loss::cross_entropy};
 
 /// A plan, its parameters and the optimizer that it was made for.
 type Made<O> = (Plan, Params, O);
@@ -37,29 +37,6 @@ pub(crate) fn lstm<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     (plan.expect("the net is sound"), params, optimizer)
 }
 
-/// Normalises each row to mean 0 and variance 1, then scales and shifts its columns (Ba and others, 2016).
-struct RowNorm {
-    gain: Parameter,
-    shift: Parameter,
-}
-
-impl RowNorm {
-    fn new(mut at: Scope<'_>, width: usize) -> RowNorm {
-        RowNorm {
-            gain: at.parameter("gain", [width], Initializer::constant(1.0)),
-            shift: at.parameter("shift", [width], Initializer::ZEROS),
-        }
-    }
-
-    /// Of `[rows, width]`, which is one sample of so many channels for the normalisation of channels.
-    fn forward<'g>(&self, graph: &'g Graph, x: Var<'g>) -> Var<'g> {
-        let shape @ [rows, width] = [x.dim(0), x.dim(1)];
-        let (one, zero) = (graph.full(Shape::of([rows]), 1.0), graph.full(Shape::of([rows]), 0.0));
-        let (normal, _) = x.reshape([1, rows, width]).batch_norm(one, zero, 1e-5);
-        normal.reshape(shape) * self.gain.var(graph) + self.shift.var(graph)
-    }
-}
-
 /// A block of a transformer (Vaswani and others, 2017) that normalises before each part, with causal attention, between an
 /// embedding of 65 characters and their logits; width 64, four heads, 256 hidden units, 16 sequences of 32. Its third input is the mask of attention.
 pub(crate) fn transformer<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
@@ -69,7 +46,7 @@ pub(crate) fn transformer<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     let normal = Initializer::normal(0.0, 0.02);
     let embedding = params.root().parameter("embedding", [characters, width], normal);
     let places = params.root().parameter("places", [length, width], normal);
-    let norms = ["norm1", "norm2", "norm3"].map(|name| RowNorm::new(params.at(name), width));
+    let norms = ["norm1", "norm2", "norm3"].map(|name| LayerNorm::new(params.at(name), width));
     let mut linear = |name: &str, from, to| Linear::new(params.at(name), from, to);
     let [queries, keys, values] = ["queries", "keys", "values"].map(|name| linear(name, width, width));
     let attended = linear("attended", width, width);
@@ -82,14 +59,14 @@ pub(crate) fn transformer<O: Optimizer<f32>>(optimizer: O) -> Made<O> {
     let mask = graph.input("mask", Shape::of([length, length]));
     let x = embedding.var(&graph).gather_rows(tokens) + places.var(&graph);
     let x = x.reshape([rows, width]);
-    let normed = norms[0].forward(&graph, x);
+    let normed = norms[0].forward(x);
     let [queries, keys, values] =
         [queries, keys, values].map(|linear| linear.forward(normed).reshape([batch, length, width]));
     let scores = (queries * (head as f32).sqrt().recip()).attention_scores(keys, heads) + mask;
     let mixed = scores.softmax().attention_mix(values);
     let x = x + attended.forward(mixed.reshape([rows, width]));
-    let x = x + narrow.forward(wide.forward(norms[1].forward(&graph, x)).gelu());
-    let loss = cross_entropy(logits.forward(norms[2].forward(&graph, x)), next);
+    let x = x + narrow.forward(wide.forward(norms[1].forward(x)).gelu());
+    let loss = cross_entropy(logits.forward(norms[2].forward(x)), next);
     let plan = graph.planner().loss(loss).optimizer(&optimizer).build();
     (plan.expect("the net is sound"), params, optimizer)
 }

@@ -119,7 +119,7 @@ fn apply<'g>(choices: &mut Choices<'_>, a: Var<'g, f32>, b: Var<'g, f32>) -> Opt
     let rank = shape.rank();
     let broadcasts = broadcast_shapes(shape, b.shape()).is_some();
     let axis = if rank > 0 { choices.below(rank) } else { 0 };
-    Some(match choices.below(33) {
+    Some(match choices.below(34) {
         0 => a.relu(),
         1 => a.tanh(),
         2 => a.sigmoid(),
@@ -173,6 +173,9 @@ fn apply<'g>(choices: &mut Choices<'_>, a: Var<'g, f32>, b: Var<'g, f32>) -> Opt
             one * one + a
         }
         32 => a.maximum(a.square().tanh()),
+        33 if rank > 0 && shape.last() > 1 && b.shape() == Shape::of([shape.last()]) => {
+            a.layer_norm(b, b, 1e-3)
+        }
         _ => return None,
     })
 }

@@ -53,8 +53,8 @@ pub mod prelude {
     #[cfg(all(feature = "nn", feature = "alloc"))]
     pub use bantam_nn::{
         Activation, AlphaDropout, AvgPool2d, BatchNorm, Concat, Conv2d, DropPath, Dropout, Embedding,
-        Flatten, GaussianDropout, GaussianNoise, GlobalAvgPool2d, Initializer, Layer, Linear, MaxPool2d,
-        Params, Recompute, Residual, Scope, Sequential, SpatialDropout, Summary,
+        Flatten, GaussianDropout, GaussianNoise, GlobalAvgPool2d, Initializer, Layer, LayerNorm, Linear,
+        MaxPool2d, Params, Recompute, Residual, Scope, Sequential, SpatialDropout, Summary,
         loss::{cross_entropy, mean_squared_error, smoothed_cross_entropy},
         penalty,
     };

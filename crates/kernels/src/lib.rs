@@ -56,7 +56,10 @@ pub use elementwise::{Arg, MapFn, Span, ZipFn, ZipLines, functions, map, zip, zi
 pub use gemm::batch::{Batch, batched_gemm};
 pub use gemm::{Activation, Bias, Gemm, gemm, gemm_scratch, gemm_scratch_anywhere};
 pub use linear::{linear_backward, linear_forward, linear_update};
-pub use norm::{NormShape, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics};
+pub use norm::{
+    NormShape, RowStatistics, layer_norm, layer_norm_backward_affine, layer_norm_backward_input, norm_apply,
+    norm_backward_affine, norm_backward_input, norm_statistics,
+};
 pub use parallel::{
     for_each_chunk, for_each_chunk_of, for_each_chunk_of_two, for_each_task, map_chunks_of_two,
 };

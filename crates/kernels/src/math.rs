@@ -69,13 +69,42 @@ impl Elementary for Exp {
         let (rounded, r) = reduce(simd, x);
         let e = splat(1.0) + exp_m1_near_0(simd, r);
         if x.abs().all_less_equal(splat(87.0)) {
-            return e.times_exp2(rounded);
+            e.times_exp2(rounded)
+        } else {
+            times_exp2_in_two(simd, e, rounded)
         }
-        // In two factors, since n reaches beyond the exponents of f32 at both ends.
-        let half = (rounded - splat(INTEGER)).mul_add(splat(0.5), splat(INTEGER));
-        let rest = (rounded - half) + splat(INTEGER);
-        e * splat(1.0).times_exp2(half) * splat(1.0).times_exp2(rest)
     }
+}
+
+/// See [`Element::exp_below_0_lanes`].
+struct ExpBelow0;
+
+impl Elementary for ExpBelow0 {
+    #[inline(always)]
+    fn eval<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+        // As `Exp`, but for two things: nothing is too large, and what is too small is computed as 1, so that it does not lead the
+        // others of its vector to where there are two factors.
+        let splat = |value| S::F32::splat(simd, value);
+        let (zero, least) = (splat(0.0), splat(-104.0));
+        let near = x.if_less(least, zero, x);
+        let (rounded, r) = reduce(simd, near);
+        let e = splat(1.0) + exp_m1_near_0(simd, r);
+        let e = if splat(-87.0).all_less_equal(near) {
+            e.times_exp2(rounded)
+        } else {
+            times_exp2_in_two(simd, e, rounded)
+        };
+        x.if_less(least, zero, e)
+    }
+}
+
+/// As [`Exponent::times_exp2`], in two factors for an n that reaches beyond the exponents of `f32` at both ends.
+#[inline(always)]
+fn times_exp2_in_two<S: Simd>(simd: S, x: S::F32, rounded: S::F32) -> S::F32 {
+    let splat = |value| S::F32::splat(simd, value);
+    let half = (rounded - splat(INTEGER)).mul_add(splat(0.5), splat(INTEGER));
+    let rest = (rounded - half) + splat(INTEGER);
+    x * splat(1.0).times_exp2(half) * splat(1.0).times_exp2(rest)
 }
 
 /// See [`Element::ln_lanes`].
@@ -273,6 +302,11 @@ impl Element for f32 {
     }
 
     #[inline(always)]
+    fn exp_below_0_lanes<S: Simd>(simd: S, x: S::F32) -> S::F32 {
+        simd.elementary::<ExpBelow0>(x)
+    }
+
+    #[inline(always)]
     fn ln_lanes<S: Simd>(simd: S, x: S::F32) -> S::F32 {
         simd.elementary::<Ln>(x)
     }
@@ -320,6 +354,11 @@ impl Element for f64 {
 
     #[inline(always)]
     fn exp_lanes<S: Simd>(simd: S, x: S::F64) -> S::F64 {
+        each(simd, x, libm::exp)
+    }
+
+    #[inline(always)]
+    fn exp_below_0_lanes<S: Simd>(simd: S, x: S::F64) -> S::F64 {
         each(simd, x, libm::exp)
     }
 

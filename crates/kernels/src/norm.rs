@@ -2,6 +2,10 @@
 //!
 //! With inner > 1 a vector holds elements of one channel, with inner = 1 it holds one element of each of eight channels.
 
+mod layer;
+
+pub use layer::{RowStatistics, layer_norm, layer_norm_backward_affine, layer_norm_backward_input};
+
 use crate::elementwise::Span;
 use crate::gemm::{load, store};
 use crate::parallel::{GRAIN, Parts, for_each_task};
@@ -153,14 +157,15 @@ impl<T: Element, F: Term<T>> SimdOp for Sums<'_, '_, T, F> {
         let side_by_side = simd.single().is_none() && batch * inner <= FEW;
         let eights = if side_by_side { channels.len() - channels.len() % LANES } else { 0 };
         for start in (0..eights).step_by(LANES) {
+            let mut eight = [[T::zero(); LANES]; 2];
+            for (i, at) in (start..start + LANES).enumerate() {
+                [eight[0][i], eight[1][i]] = parameters(at);
+            }
             let mut totals = [zero; 2];
             for sample in 0..batch {
-                let mut lanes = [[zero; LANES]; 2];
-                let [of_first, of_second] = &mut lanes;
-                for (i, (first, second)) in of_first.iter_mut().zip(of_second).enumerate() {
-                    let line = line(sample, channels.start + start + i);
-                    [*first, *second] = sums(simd, term, line, parameters(start + i), 0);
-                }
+                let from = (sample * all + channels.start + start) * inner;
+                let lines = [x, dy].map(|of| &of[from..from + LANES * inner]);
+                let lanes = sums_of_eight(simd, term, lines, &eight);
                 for (total, lanes) in totals.iter_mut().zip(lanes).take(if F::PAIR { 2 } else { 1 }) {
                     let lanes = T::Vector::transpose(simd, lanes);
                     *total = *total + fold::<T, S>(&lanes, zero, |a, b| a + b);
@@ -216,6 +221,40 @@ fn sums<T: Element, S: Simd, F: Term<T>>(
     sums
 }
 
+/// The same for eight channels whose elements lie one after the other: all go on together, a vector of each at a time, because each
+/// alone is too short for a loop of its own.
+#[inline(always)]
+fn sums_of_eight<T: Element, S: Simd, F: Term<T>>(
+    simd: S,
+    term: F,
+    [x, dy]: [&[T]; 2],
+    parameters: &[[T; LANES]; 2],
+) -> [[T::Vector<S>; LANES]; 2] {
+    let len = x.len() / LANES;
+    require(dy.len() == x.len());
+    let whole = len - len % LANES;
+    let mut lanes = [[T::Vector::splat(simd, T::zero()); LANES]; 2];
+    let [means, rstds] = parameters.map(|of| of.map(|parameter| T::Vector::splat(simd, parameter)));
+    for at in (0..whole).step_by(LANES) {
+        for i in 0..LANES {
+            // SAFETY: the channel has eight elements there, and all channels lie in both.
+            let [x, dy] = unsafe { [x, dy].map(|of| T::Vector::read(simd, of.as_ptr().add(i * len + at))) };
+            let sums = term.add([lanes[0][i], lanes[1][i]], [x, dy, means[i], rstds[i]]);
+            [lanes[0][i], lanes[1][i]] = sums;
+        }
+    }
+    if whole < len {
+        for i in 0..LANES {
+            let tail = i * len + whole..(i + 1) * len;
+            // Beyond the end x is its mean and dy is 0: they add nothing.
+            let x = T::Vector::load_partial(simd, &x[tail.clone()], parameters[0][i]);
+            let sums = term.add([lanes[0][i], lanes[1][i]], [x, load(simd, &dy[tail]), means[i], rstds[i]]);
+            [lanes[0][i], lanes[1][i]] = sums;
+        }
+    }
+    lanes
+}
+
 /// Vectors of channels that are summed together if `inner` is 1.
 const STRIP: usize = 16;
 
@@ -233,7 +272,6 @@ pub fn norm_statistics<T: Element>(
     variance: &mut [T],
 ) {
     require(x.len() == shape.len() && mean.len() == shape.channels && variance.len() == shape.channels);
-    let count = T::from_f64((shape.batch * shape.inner) as f64);
     let chunk = shape.channels_per_task();
     // Between the two passes a channel stays in the cache; where channels are lanes, some go together.
     let together = match shape.inner {
@@ -244,28 +282,59 @@ pub fn norm_statistics<T: Element>(
     let (mean, variance) = (Parts::new(mean), Parts::new(variance));
     for_each_task(cx, shape.channels.div_ceil(chunk), |task| {
         let end = shape.channels.min((task + 1) * chunk);
-        for start in (task * chunk..end).step_by(together) {
-            let channels = start..end.min(start + together);
-            // SAFETY: tasks have different channels.
-            let (mean, variance) =
-                unsafe { (mean.range(start, channels.len()), variance.range(start, channels.len())) };
-            let sums = Sums {
-                shape: *shape,
+        let channels = task * chunk..end;
+        // SAFETY: tasks have different channels.
+        let [mean, variance] =
+            unsafe { [&mean, &variance].map(|of| of.range(channels.start, channels.len())) };
+        run(cx, Statistics { shape: *shape, x, channels, together, mean, variance });
+    });
+}
+
+/// Mean and variance of some channels.
+struct Statistics<'a, 'b, T> {
+    shape: NormShape,
+    x: &'a [T],
+    channels: Range<usize>,
+    /// Of how many channels both are computed at a time.
+    together: usize,
+    /// Of `channels`.
+    mean: &'b mut [T],
+    /// Of `channels`.
+    variance: &'b mut [T],
+}
+
+impl<T: Element> SimdOp for Statistics<'_, '_, T> {
+    const FUSES: bool = true;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let Statistics { shape, x, channels, together, mean, variance } = self;
+        let count = T::from_f64((shape.batch * shape.inner) as f64);
+        let starts = channels.clone().step_by(together);
+        for (start, (mean, variance)) in
+            starts.zip(mean.chunks_mut(together).zip(variance.chunks_mut(together)))
+        {
+            let channels = start..start + mean.len();
+            let (parameters, first) = ([&[][..]; 2], &mut *mean);
+            let values = Sums {
+                shape,
                 term: Value,
                 x,
                 dy: x,
-                parameters: [&[], &[]],
+                parameters,
                 channels: channels.clone(),
-                first: &mut *mean,
+                first,
                 second: &mut [],
             };
-            run(cx, sums);
+            values.eval(simd);
             mean.iter_mut().for_each(|mean| *mean /= count);
-            let (term, parameters, first) = (Deviation, [&*mean, &[]], &mut *variance);
-            run(cx, Sums { shape: *shape, term, x, dy: x, parameters, channels, first, second: &mut [] });
+            let (parameters, first) = ([&*mean, &[]], &mut *variance);
+            let term = Deviation;
+            Sums { shape, term, x, dy: x, parameters, channels, first, second: &mut [] }.eval(simd);
             variance.iter_mut().for_each(|variance| *variance /= count);
         }
-    });
+    }
 }
 
 /// y = (x − mean) · (rstd · gamma) + beta, channel by channel, and no less than 0 if `relu`; `rstd` is 1 / √(variance + ε).

@@ -2,13 +2,13 @@
 
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
 use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_slice_in_place, zip_slices};
-use crate::gemm::is_wide;
+use crate::gemm::{is_wide, load, store};
 use crate::parallel::{GRAIN, for_each_chunk};
 use crate::plain::tree;
-use crate::reduce::{Join, MANY, Max, Sum, fold_row, join_lanes};
+use crate::reduce::{Join, MANY, Max, Sum, fold_row};
 use crate::require;
 use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
+use crate::simd::{Element, LANES, Paired, Simd, SimdOp, Vector};
 use bantam_core::Context;
 
 /// Rows per task.
@@ -150,10 +150,11 @@ impl<T: Element> SimdOp for Rows<'_, '_, T> {
         }
         // Once more the whole loop: only where vectors are registers, so that an image for WebAssembly stays small.
         let eights = if const { is_wide::<T, S>() } && columns < MANY { rows - rows % LANES } else { 0 };
+        let mut buffer = [T::zero(); LANES * MANY];
         for first in (0..eights).step_by(LANES) {
             let y = &mut y[first * stride..][..LANES * stride];
             let x = x.map(|x| &x[first * columns..][..LANES * columns]);
-            let (max, logarithm) = eight_rows(simd, columns, x, y, &goal, needs_logarithm);
+            let (max, logarithm) = eight_rows(simd, columns, x, y, &goal, needs_logarithm, &mut buffer);
             for lane in 0..LANES {
                 finish(first + lane, &mut y[lane * stride..][..stride], max[lane], logarithm[lane]);
             }
@@ -239,6 +240,7 @@ fn one_row<T: Element, S: Simd>(
 }
 
 /// Eight rows, whose lanes are joined side by side: their greatest elements, and the logarithms of their sums if those are needed.
+/// Exponentials that y has no room for go to `buffer`.
 #[inline(always)]
 fn eight_rows<T: Element, S: Simd>(
     simd: S,
@@ -247,49 +249,123 @@ fn eight_rows<T: Element, S: Simd>(
     y: &mut [T],
     goal: &Goal<'_, T>,
     needs_logarithm: bool,
+    buffer: &mut [T; LANES * MANY],
 ) -> ([T; LANES], [T; LANES]) {
-    let row = |i: usize| i * columns..(i + 1) * columns;
     let zero = T::Vector::splat(simd, T::zero());
-    let mut lanes = [zero; LANES];
-    for (i, lanes) in lanes.iter_mut().enumerate() {
-        *lanes = join_lanes(simd, &x.unwrap_or(y)[row(i)], Max);
-    }
+    let lanes = join_eight(simd, columns, x.unwrap_or(y), Max);
     let start = T::Vector::splat(simd, T::neg_infinity());
     let join = |a, b| Join::<T>::join::<S>(Max, a, b);
     let max = fold::<T, S>(&T::Vector::transpose(simd, lanes), start, join);
     let greatest = max.to_array();
     let keeps = !(y.is_empty() || matches!(goal, Goal::Logarithm));
-    for (i, lanes) in lanes.iter_mut().enumerate() {
-        let exponential = ExpOfDifference(greatest[i]);
-        *lanes = if keeps {
-            map_row(simd, exponential, x.map(|x| &x[row(i)]), &mut y[row(i)]);
-            join_lanes(simd, &y[row(i)], Sum)
-        } else {
-            lanes_of_exp(simd, &x.unwrap_or(y)[row(i)], exponential)
-        };
-    }
+    let (x_or_y, exponentials) = match x {
+        _ if keeps => (x, &mut *y),
+        Some(x) => (Some(x), &mut buffer[..]),
+        None => (Some(&*y), &mut buffer[..]),
+    };
+    map_eight(simd, columns, greatest.map(ExpOfDifference), x_or_y, exponentials);
+    let lanes = join_eight(simd, columns, exponentials, Sum);
     let sum = fold::<T, S>(&T::Vector::transpose(simd, lanes), zero, |a, b| a + b);
     let logarithm = if needs_logarithm { T::ln_lanes(simd, sum) } else { zero };
-    let share = |scale: T| (T::Vector::splat(simd, scale) / sum).to_array();
+    let share = |scale: T| (T::Vector::splat(simd, scale) / sum).to_array().map(MulScalar);
     match goal {
         Goal::Logarithm => {
             let shift = (-(max + logarithm)).to_array();
-            for (i, shift) in shift.into_iter().enumerate() {
-                map_row(simd, AddScalar(shift), x.map(|x| &x[row(i)]), &mut y[row(i)]);
-            }
+            map_eight(simd, columns, shift.map(AddScalar), x, y);
         }
-        Goal::Softmax => scale_rows(simd, columns, share(T::one()), y),
-        Goal::CrossEntropy { scale: Some(scale), .. } => scale_rows(simd, columns, share(*scale), y),
+        Goal::Softmax => map_eight(simd, columns, share(T::one()), None, y),
+        Goal::CrossEntropy { scale: Some(scale), .. } => map_eight(simd, columns, share(*scale), None, y),
         Goal::CrossEntropy { scale: None, .. } => {}
     }
     (greatest, logarithm.to_array())
 }
 
-/// Multiplies each of eight rows by a number.
+/// What [`join_lanes`](crate::reduce::join_lanes) gives for each of eight rows of less than [`MANY`] elements. All rows go on together, a vector of each at a
+/// time: they are too short for loops of their own.
 #[inline(always)]
-fn scale_rows<T: Element, S: Simd>(simd: S, columns: usize, shares: [T; LANES], y: &mut [T]) {
-    for (y, share) in y.chunks_exact_mut(columns).zip(shares) {
-        map_slice_in_place(simd, MulScalar(share), y);
+fn join_eight<T: Element, S: Simd, J: Join<T>>(
+    simd: S,
+    columns: usize,
+    x: &[T],
+    join: J,
+) -> [T::Vector<S>; LANES] {
+    require(x.len() >= LANES * columns);
+    let mut lanes = [T::Vector::splat(simd, join.start()); LANES];
+    let whole = columns - columns % LANES;
+    for at in (0..whole).step_by(LANES) {
+        for (i, lanes) in lanes.iter_mut().enumerate() {
+            // SAFETY: row i has eight elements there, and all rows lie in x.
+            let x = unsafe { T::Vector::read(simd, x.as_ptr().add(i * columns + at)) };
+            *lanes = join.join::<S>(*lanes, x);
+        }
+    }
+    if whole < columns {
+        for (i, lanes) in lanes.iter_mut().enumerate() {
+            let tail = &x[i * columns + whole..(i + 1) * columns];
+            *lanes = join.join::<S>(*lanes, T::Vector::load_partial(simd, tail, join.start()));
+        }
+    }
+    lanes
+}
+
+/// y = f(x) for eight rows with a function each, or f(y) where there is no x; all rows together, as in [`join_eight`].
+#[inline(always)]
+fn map_eight<T: Element, S: Simd, F: MapFn<T>>(
+    simd: S,
+    columns: usize,
+    f: [F; LANES],
+    x: Option<&[T]>,
+    y: &mut [T],
+) {
+    let len = LANES * columns;
+    require(y.len() >= len && x.is_none_or(|x| x.len() >= len));
+    let to = y.as_mut_ptr();
+    let from = x.map_or(to.cast_const(), <[T]>::as_ptr);
+    if const { F::WIDE && <T::Vector<S::Wide> as Vector<T, S::Wide>>::WIDTH > LANES } {
+        // SAFETY: both have as many elements, and they are separate or one.
+        return unsafe { map_eight_by(simd.wide(), columns, f, from, to) };
+    }
+    if const { F::WIDE && S::PAIRS } {
+        // SAFETY: as above.
+        return unsafe { map_eight_by(Paired(simd), columns, f, from, to) };
+    }
+    // SAFETY: as above.
+    unsafe { map_eight_by(simd, columns, f, from, to) };
+}
+
+/// [`map_eight`] by the vectors of `simd`.
+///
+/// # Safety
+/// 1. `x` can be read and `y` written for eight rows; they are one or apart.
+#[inline(always)]
+unsafe fn map_eight_by<T: Element, S: Simd, F: MapFn<T>>(
+    simd: S,
+    columns: usize,
+    f: [F; LANES],
+    x: *const T,
+    y: *mut T,
+) {
+    let width = <T::Vector<S> as Vector<T, S>>::WIDTH;
+    let mut at = 0;
+    // Not `step_by`, which divides.
+    while at + width <= columns {
+        for (i, f) in f.iter().enumerate() {
+            let place = i * columns + at;
+            // SAFETY: 1.; the elements are read before they are written.
+            unsafe { f.apply(simd, T::Vector::read(simd, x.add(place))).write(y.add(place)) };
+        }
+        at += width;
+    }
+    if at < columns {
+        let lanes = (1 << (columns - at)) - 1;
+        for (i, f) in f.iter().enumerate() {
+            let place = i * columns + at;
+            // SAFETY: 1., for fewer elements than a vector has.
+            unsafe {
+                let tail = T::Vector::read_lanes(simd, x.add(place), lanes);
+                f.apply(simd, tail).write_lanes(y.add(place), lanes);
+            }
+        }
     }
 }
 
@@ -328,23 +404,13 @@ impl<T: Element> MapFn<T> for ExpOfDifference<T> {
 
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, x: T::Vector<S>) -> T::Vector<S> {
-        let (x, zero) = (x - T::Vector::splat(simd, self.0), T::Vector::splat(simd, T::zero()));
-        // What a mask hides is so far below that its exponential is 0, in double precision too. It must not lead the others of its
-        // vector where exponentials take care of numbers below the normal ones, which takes three times as long.
-        let hidden = T::Vector::splat(simd, T::from_f64(-746.0));
-        x.if_less(hidden, zero, T::exp_lanes(simd, x.if_less(hidden, zero, x)))
+        T::exp_below_0_lanes(simd, x - T::Vector::splat(simd, self.0))
     }
 }
 
 /// Σ e^(x − max).
 #[inline(always)]
 fn sum_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) -> T {
-    lanes_of_exp(simd, row, f).tree(|a, b| a + b)
-}
-
-/// Σ e^(x − max), lane by lane.
-#[inline(always)]
-fn lanes_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) -> T::Vector<S> {
     let (chunks, tail) = row.as_chunks::<LANES>();
     let mut sum = T::Vector::splat(simd, T::zero());
     for x in chunks {
@@ -353,7 +419,7 @@ fn lanes_of_exp<T: Element, S: Simd>(simd: S, row: &[T], f: ExpOfDifference<T>) 
     if !tail.is_empty() {
         sum = sum + f.apply(simd, T::Vector::load_partial(simd, tail, T::neg_infinity()));
     }
-    sum
+    sum.tree(|a, b| a + b)
 }
 
 #[inline(always)]
@@ -419,14 +485,73 @@ impl<T: Element> SimdOp for Backward<'_, '_, T> {
     #[inline(always)]
     fn eval<S: Simd>(self, simd: S) {
         let columns = self.columns.max(1);
-        let rows = self.y.chunks_exact(columns).zip(self.dy.chunks_exact(columns));
-        for ((y, dy), out) in rows.zip(self.out.chunks_exact_mut(columns)) {
+        let whole = if const { is_wide::<T, S>() } && columns < MANY && !self.logarithm {
+            self.y.len() - self.y.len() % (LANES * columns)
+        } else {
+            0
+        };
+        let (y, y_rest) = self.y.split_at(whole);
+        let (dy, dy_rest) = self.dy.split_at(whole);
+        let (out, out_rest) = self.out.split_at_mut(whole);
+        let eight = LANES * columns;
+        for ((y, dy), out) in y.chunks(eight).zip(dy.chunks(eight)).zip(out.chunks_mut(eight)) {
+            backward_of_eight(simd, columns, y, dy, out);
+        }
+        let rows = y_rest.chunks_exact(columns).zip(dy_rest.chunks_exact(columns));
+        for ((y, dy), out) in rows.zip(out_rest.chunks_exact_mut(columns)) {
             if self.logarithm {
                 zip_slices(simd, LogSoftmaxGrad(fold_row(simd, dy, Sum)), y, dy, out);
             } else {
                 zip_slices(simd, Mul, y, dy, out);
                 zip_slices(simd, SoftmaxGrad(fold_row(simd, out, Sum)), y, dy, out);
             }
+        }
+    }
+}
+
+/// y · (dy − Σ y·dy) for eight rows of less than [`MANY`] elements, all together as in [`join_eight`].
+#[inline(always)]
+fn backward_of_eight<T: Element, S: Simd>(simd: S, columns: usize, y: &[T], dy: &[T], out: &mut [T]) {
+    let len = LANES * columns;
+    require(y.len() >= len && dy.len() >= len && out.len() >= len);
+    let whole = columns - columns % LANES;
+    let mut lanes = [T::Vector::splat(simd, T::zero()); LANES];
+    for at in (0..whole).step_by(LANES) {
+        for (row, lanes) in lanes.iter_mut().enumerate() {
+            // SAFETY: the row has eight elements there, and all rows lie in both.
+            let [y, dy] = unsafe {
+                [
+                    T::Vector::read(simd, y.as_ptr().add(row * columns + at)),
+                    T::Vector::read(simd, dy.as_ptr().add(row * columns + at)),
+                ]
+            };
+            *lanes = *lanes + y * dy;
+        }
+    }
+    let tail = |row: usize| row * columns + whole..(row + 1) * columns;
+    if whole < columns {
+        for (row, lanes) in lanes.iter_mut().enumerate() {
+            *lanes = *lanes + load::<T, S>(simd, &y[tail(row)]) * load(simd, &dy[tail(row)]);
+        }
+    }
+    let zero = T::Vector::splat(simd, T::zero());
+    let sums = fold::<T, S>(&T::Vector::transpose(simd, lanes), zero, |a, b| a + b).to_array();
+    for at in (0..whole).step_by(LANES) {
+        for (row, sum) in sums.into_iter().enumerate() {
+            // SAFETY: as above.
+            unsafe {
+                let [y, dy] = [
+                    T::Vector::read(simd, y.as_ptr().add(row * columns + at)),
+                    T::Vector::read(simd, dy.as_ptr().add(row * columns + at)),
+                ];
+                SoftmaxGrad(sum).apply(simd, y, dy).write(out.as_mut_ptr().add(row * columns + at));
+            }
+        }
+    }
+    if whole < columns {
+        for (row, sum) in sums.into_iter().enumerate() {
+            let (y, dy) = (load(simd, &y[tail(row)]), load(simd, &dy[tail(row)]));
+            store(SoftmaxGrad(sum).apply(simd, y, dy), &mut out[tail(row)]);
         }
     }
 }

@@ -293,6 +293,56 @@ impl<T: Element> Layer<T> for BatchNorm {
     }
 }
 
+/// Layer normalisation of the rows of `[..., width]` (Ba and others, 2016, arXiv:1607.06450): each is normalised by its own mean and
+/// variance, in training and in inference, and then its columns are scaled and shifted.
+///
+/// Parameters: `weight` (gain, ones) and `bias` (shift, zeros), `[width]`. Names and defaults are those of PyTorch.
+///
+/// ```
+/// use bantam_autodiff::{Mode, Session, Var};
+/// use bantam_core::Shape;
+/// use bantam_nn::{Layer, LayerNorm, Params};
+/// let mut params = Params::new();
+/// let norm = LayerNorm::new(params.at("norm"), 4);
+/// let graph = params.graph(Mode::Infer);
+/// let x: Var<'_> = graph.input("x", Shape::of([2, 1, 4]));
+/// let mut session = Session::new(graph.planner().output("y", norm.forward(x)).build()?);
+/// params.initialize(&mut session, 1);
+/// session.input(0).copy_from_slice(&[1.0, 1.0, 3.0, 3.0, 0.0, 0.0, 0.0, 50.0]);
+/// session.run();
+/// let expected = [-1.0, -1.0, 1.0, 1.0, -0.577, -0.577, -0.577, 1.732];
+/// assert!(session.output(0).iter().zip(expected).all(|(y, expected)| (y - expected).abs() < 1e-3));
+/// # Ok::<(), bantam_autodiff::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    path: String,
+    gain: Parameter,
+    shift: Parameter,
+    /// Added to the variance. Default: 1e-5.
+    pub epsilon: f64,
+}
+
+impl LayerNorm {
+    /// For rows of `width` numbers.
+    pub fn new(mut p: Scope<'_>, width: usize) -> Self {
+        LayerNorm {
+            path: p.path().into(),
+            gain: p.parameter("weight", [width], Initializer::constant(1.0)),
+            shift: p.parameter("bias", [width], Initializer::ZEROS),
+            epsilon: 1e-5,
+        }
+    }
+}
+
+impl<T: Element> Layer<T> for LayerNorm {
+    fn forward<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
+        let graph = x.graph();
+        let _scope = graph.enter(&self.path);
+        x.layer_norm(self.gain.var(graph), self.shift.var(graph), self.epsilon)
+    }
+}
+
 /// A table of learned vectors: indices `[...]` to `[..., width]`.
 ///
 /// Parameter: `weight` `[rows, width]`, standard normal.

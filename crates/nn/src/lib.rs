@@ -72,8 +72,8 @@ mod summary;
 pub use init::{Initializer, initialize_static};
 #[cfg(feature = "alloc")]
 pub use layers::{
-    Activation, AvgPool2d, BatchNorm, Concat, Conv2d, Embedding, Flatten, GlobalAvgPool2d, Layer, Linear,
-    MaxPool2d, Recompute, Residual, Sequential, standardize_weight,
+    Activation, AvgPool2d, BatchNorm, Concat, Conv2d, Embedding, Flatten, GlobalAvgPool2d, Layer, LayerNorm,
+    Linear, MaxPool2d, Recompute, Residual, Sequential, standardize_weight,
 };
 #[cfg(feature = "alloc")]
 pub use noise::{AlphaDropout, DropPath, Dropout, GaussianDropout, GaussianNoise, SpatialDropout};

@@ -2,14 +2,19 @@
 
 use super::{Operand, same_at_all_levels, stream};
 use crate::{Choices, Outcome};
+use bantam_core::random::Stream;
 use bantam_kernels::{
-    NormShape, Span, norm_apply, norm_backward_affine, norm_backward_input, norm_statistics,
+    NormShape, RowStatistics, Span, layer_norm, layer_norm_backward_affine, layer_norm_backward_input,
+    norm_apply, norm_backward_affine, norm_backward_input, norm_statistics,
 };
 
 /// Reads the bytes as a kernel, its shape and how its operands are filled.
 pub fn check(bytes: &[u8]) -> Outcome {
     let choices = &mut Choices::new(bytes);
     let random = &mut stream(choices);
+    if choices.below(3) == 0 {
+        return rows(choices, random);
+    }
     let inner = if choices.below(2) == 0 { 1 } else { choices.below(40) };
     let shape = NormShape { batch: choices.below(9), channels: choices.below(20), inner };
     let [x, dy] = [0; 2].map(|_| Operand::new(choices, random, shape.len()));
@@ -54,6 +59,36 @@ pub fn check(bytes: &[u8]) -> Outcome {
                     );
                 })
             }
+        }
+    })
+}
+
+/// The same for layer normalisation.
+fn rows(choices: &mut Choices<'_>, random: &mut Stream) -> Outcome {
+    let (rows, width) = (choices.below(20), choices.below(40));
+    let [x, dy, old] = [0; 3].map(|_| Operand::new(choices, random, rows * width));
+    let [mean, variance] = [0; 2].map(|_| Operand::new(choices, random, rows));
+    let [gain, shift] = [0; 2].map(|_| Operand::new(choices, random, width));
+    let (way, accumulate) = (choices.below(3), choices.below(2) == 0);
+    same_at_all_levels(&format!("{rows} rows of {width}, way {way}"), |cx| {
+        // Variances are at least −½.
+        let statistics = RowStatistics { mean: mean.get(), variance: variance.get(), epsilon: 0.75 };
+        let (x, dy, gain) = (x.get(), dy.get(), gain.get());
+        match way {
+            0 => old.changed(|y| layer_norm(cx, statistics, x, gain, shift.get(), y)),
+            1 => {
+                let mut second = vec![];
+                let mut first = shift.changed(|dgain| {
+                    second = shift.changed(|dshift| {
+                        layer_norm_backward_affine(cx, statistics, x, dy, dgain, dshift);
+                    });
+                });
+                first.extend(second);
+                first
+            }
+            _ => old.changed(|dx| {
+                layer_norm_backward_input(cx, statistics, x, gain, Span::Separate(dy, dx), accumulate);
+            }),
         }
     })
 }

@@ -82,6 +82,7 @@ built_in! {
     conv::ConvForward, conv::ConvBackwardInput, conv::ConvBackwardWeight,
     pool::MaxPoolArgmax, pool::MaxPoolSelect, pool::MaxPoolScatter, pool::AvgPool,
     norm::BatchNormStatistics, norm::BatchNorm, norm::BatchNormBackwardAffine, norm::BatchNormBackwardInput,
+    norm::LayerNorm, norm::LayerNormBackwardAffine, norm::LayerNormBackwardInput,
     softmax::Softmax, softmax::SoftmaxBackward, softmax::CrossEntropy, softmax::CrossEntropyBackward,
     label_smoothing::SmoothedCrossEntropy, label_smoothing::SmoothedCrossEntropyBackward,
     loss::LossScale, loss::MeanSquaredError,

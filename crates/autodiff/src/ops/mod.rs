@@ -34,7 +34,10 @@ pub use label_smoothing::{SmoothedCrossEntropy, SmoothedCrossEntropyBackward};
 pub use loss::{LossScale, MeanSquaredError};
 pub use matmul::{AddMatMul, BatchedMatMul, Linear, MatMul};
 pub use noise::{GaussianNoise, GroupDropout};
-pub use norm::{BatchNorm, BatchNormBackwardAffine, BatchNormBackwardInput, BatchNormStatistics};
+pub use norm::{
+    BatchNorm, BatchNormBackwardAffine, BatchNormBackwardInput, BatchNormStatistics, LayerNorm,
+    LayerNormBackwardAffine, LayerNormBackwardInput,
+};
 pub use pool::{AvgPool, MaxPoolArgmax, MaxPoolScatter, MaxPoolSelect, Pool2dOptions};
 pub use reduce::{ColumnSums, Reduction};
 pub use shape::{Axes, Concat, Copied, Full, Gather, Reshape, Scatter, SliceRange};

@@ -75,6 +75,9 @@ fn shapes_of_the_wrong_form() {
     refused!(g => x(&g, &[4]).max_pool2d(2), "max_pool2d expects a shape [batch, channels, height, width], got [4]");
     refused!(g => x(&g, &[4]).batch_norm(x(&g, &[4]), x(&g, &[4]), 1e-5), "batch_norm expects a shape [batch, channels, ...], got [4]");
     refused!(g => x(&g, &[4, 3]).batch_norm(x(&g, &[4]), x(&g, &[3]), 1e-5), "batch_norm expects shape [3], got [4]");
+    refused!(g => x(&g, &[]).layer_norm(x(&g, &[4]), x(&g, &[4]), 1e-5), "layer_norm expects a shape [..., width], got []");
+    refused!(g => x(&g, &[4, 3]).layer_norm(x(&g, &[4]), x(&g, &[3]), 1e-5), "layer_norm expects shape [3], got [4]");
+    refused!(g => x(&g, &[4, 3]).layer_norm(x(&g, &[3]), x(&g, &[1, 3]), 1e-5), "layer_norm expects shape [3], got [1, 3]");
     refused!(g => x(&g, &[4]).gather_rows(g.indices("i", Shape::of([2]))), "gather_rows expects a shape [rows, width] of its table, got [4]");
     refused!(g => x(&g, &[2, 3]).mean_squared_error(x(&g, &[3, 2])), "mean_squared_error expects shape [2, 3], got [3, 2]");
     refused!(g => g.concat(&[x(&g, &[2, 3]), x(&g, &[3, 3])], 1), "concat expects shape [2, 3], got [3, 3]");
@@ -143,6 +146,7 @@ fn settings_outside_their_domain() {
     refused!(g => x(&g, &[1, 1, 4, 4]).avg_pool2d(0), "avg_pool2d needs a window and a stride of at least 1, got 0");
     refused!(g => x(&g, &[1, 1, 4, 4]).avg_pool2d_with(Pool2dOptions::square(2).padding(2)), "avg_pool2d needs a padding of at most half of its window, got 2");
     refused!(g => x(&g, &[1, 1, 20, 20]).max_pool2d(17), "max_pool2d needs a window of at most 256 elements, got 289");
+    refused!(g => x(&g, &[5, 1]).layer_norm(x(&g, &[1]), x(&g, &[1]), 1e-5), "layer_norm needs at least 2 values per row to have a variance, got 1");
     refused!(g => x(&g, &[1, 3]).batch_norm(x(&g, &[3]), x(&g, &[3]), 1e-5), "batch_norm needs at least 2 values per channel to have a variance while training, got 1");
     refused!(g => x(&g, &[2, 0]), "the shape [2, 0] has no elements; every axis needs a length of at least 1");
     refused!(g => x(&g, &[usize::MAX, 2]), format!("the shape [{}, 2] has more elements than can be addressed", usize::MAX));

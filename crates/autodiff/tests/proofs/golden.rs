@@ -236,12 +236,8 @@ fn build<'g, T: Element>(name: &str, o: &Operands<'g, T>) -> Option<Var<'g, T>> 
         "batch_norm1d_train" | "batch_norm2d_train" => x.batch_norm(second(), third(), 1e-5).0,
         "batch_norm2d_eval" => x.batch_norm_with(o.constants[0], o.constants[1], second(), third(), 1e-5),
         "embedding" => x.gather_rows(index()),
-        "layer_norm" | "rms_norm" => {
-            let (centred, epsilon) = if name == "rms_norm" { (x, 1e-6) } else { (x - x.mean_keep(1), 1e-5) };
-            let normal = centred * (centred.square().mean_keep(1) + n(epsilon)).rsqrt();
-            let scaled = normal * second();
-            o.inputs.get(2).map_or(scaled, |shift| scaled + *shift)
-        }
+        "layer_norm" => x.layer_norm(second(), third(), 1e-5),
+        "rms_norm" => x * (x.square().mean_keep(1) + n(1e-6)).rsqrt() * second(),
         "pixel_shuffle2" => x.reshape([1, 1, 2, 2, 2, 3]).permute(&[0, 1, 4, 2, 5, 3]).reshape([1, 1, 4, 6]),
         "upsample_nearest2x" => {
             x.reshape([1, 2, 3, 1, 3, 1]).broadcast_to(Shape::of([1, 2, 3, 2, 3, 2])).reshape([1, 2, 6, 6])

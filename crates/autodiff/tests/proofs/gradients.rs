@@ -501,6 +501,13 @@ fn images(checked: &mut Checked) {
         case.x[4].1 = draw(Domain::Positive, channels, &mut rng(seed >> 9));
         checked.twice(&case, |o| o.x[0].batch_norm_with(o.x[3], o.x[4], o.x[1], o.x[2], 1e-3))
     });
+    check(checked, 16, (dims(3, 0..=2), 2..=9_usize, any::<u64>()), |checked, (outer, width, seed)| {
+        let x: Vec<usize> = outer.into_iter().chain([width]).collect();
+        let case = Case::new(&[&x, &[width], &[width]], Domain::Distinct, seed >> 8);
+        checked.gradient(&case, |o| o.x[0].layer_norm(o.x[1], o.x[2], 0.1))?;
+        // Beside another way for its gradient, to which it is added.
+        checked.gradient(&case, |o| o.x[0].layer_norm(o.x[1], o.x[2], 0.1) + o.x[0].tanh())
+    });
 }
 
 fn losses(checked: &mut Checked) {
@@ -518,7 +525,12 @@ fn losses(checked: &mut Checked) {
 }
 
 /// Backward ops that are their own end: asking for more is an error (see `second_order`).
-const ONCE_ONLY: [&str; 2] = ["batch_norm_backward_affine", "batch_norm_backward_input"];
+const ONCE_ONLY: [&str; 4] = [
+    "batch_norm_backward_affine",
+    "batch_norm_backward_input",
+    "layer_norm_backward_affine",
+    "layer_norm_backward_input",
+];
 /// Ops without an operand that could have a gradient, or whose output is no number.
 const NOTHING_TO_CHECK: [&str; 3] = ["full", "loss_scale", "max_pool2d_argmax"];
 

@@ -84,17 +84,17 @@ fn a_gradient_penalty_can_be_trained() {
     assert!(last < 0.7 * first, "from {first} to {last}");
 }
 
-/// Batch normalisation's fused gradient is exact, and the end of the road.
+/// The fused gradients of batch and layer normalisation are exact, and the end of the road.
 #[test]
 fn what_has_no_second_derivative_is_an_error() {
-    let refused = |through_gain: bool| {
+    let refused = |of_rows: bool, through_gain: bool| {
         let graph = Graph::<f64>::new();
         let x = graph.input("x", Shape::of([4, 2]));
         let gain = graph.input("gain", Shape::of([2]));
         let shift = graph.input("shift", Shape::of([2]));
         let y = {
             let _layer = graph.enter("norm");
-            x.batch_norm(gain, shift, 1e-5).0
+            if of_rows { x.layer_norm(gain, shift, 1e-5) } else { x.batch_norm(gain, shift, 1e-5).0 }
         };
         let of = if through_gain { gain } else { x };
         let first = graph.differentiate(y.square().sum_all(), &[of]).unwrap()[0];
@@ -102,8 +102,13 @@ fn what_has_no_second_derivative_is_an_error() {
         assert_eq!(error.path, "norm");
         error.kind
     };
-    let op = "batch_norm_backward_input";
-    assert!(matches!(refused(false), ErrorKind::NotDifferentiable { op: found, .. } if found == op));
-    let op = "batch_norm_backward_affine";
-    assert!(matches!(refused(true), ErrorKind::NotDifferentiable { op: found, .. } if found == op));
+    for (of_rows, through_gain, op) in [
+        (false, false, "batch_norm_backward_input"),
+        (false, true, "batch_norm_backward_affine"),
+        (true, false, "layer_norm_backward_input"),
+        (true, true, "layer_norm_backward_affine"),
+    ] {
+        let error = refused(of_rows, through_gain);
+        assert!(matches!(error, ErrorKind::NotDifferentiable { op: found, .. } if found == op), "{op}");
+    }
 }

@@ -451,6 +451,8 @@ pub trait Element: Real + sealed::Sealed + CompiledKernels<Self> {
 
     /// eˣ. `f32`: at most 1.01 ulp wrong; `f64`: `libm` lane by lane.
     fn exp_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
+    /// eˣ for x ≤ 0 or NaN, with the bits of [`exp_lanes`](Self::exp_lanes): faster where some of the lanes are far below 0.
+    fn exp_below_0_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Natural logarithm. `f32`: at most 1 ulp wrong; `f64`: `libm`.
     fn ln_lanes<S: Simd>(simd: S, x: Self::Vector<S>) -> Self::Vector<S>;
     /// Hyperbolic tangent. `f32`: at most 1.5 ulp wrong; `f64`: `libm`.

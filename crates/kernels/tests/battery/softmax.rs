@@ -60,8 +60,8 @@ fn softmax_and_its_logarithm() {
 #[test]
 fn masks() {
     let mut random = Random::new(3);
-    for (rows, columns) in [(1, 5), (11, 9), (24, 32), (3, 200)] {
-        for mask in [-1e9, -1e4, -110.0, f32::NEG_INFINITY] {
+    for (rows, columns) in [(1, 5), (11, 9), (24, 32), (18, 45), (3, 200)] {
+        for mask in [-1e9, -1e4, -110.0, -103.9, -95.0, -88.0, f32::NEG_INFINITY] {
             let mut x = random.vec::<f32>(rows * columns);
             for (i, x) in x.iter_mut().enumerate() {
                 if i % columns > i / columns {
