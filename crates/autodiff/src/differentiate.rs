@@ -1,9 +1,8 @@
 //! Reverse-mode differentiation: walks the graph backwards and records the gradients as more nodes.
 
-use crate::{Element, Error, ErrorKind, Graph, Kind, Op, Shared, Var, graph::Source};
+use crate::{Element, Error, ErrorKind, Graph, Kind, Op, Shared, Var, graph::Source, plan::unlocated};
 use alloc::{string::String, vec, vec::Vec};
 use bantam_kernels::functions;
-use core::panic::Location;
 
 /// The gradient of one input of an op.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +80,7 @@ impl<T: Element> Graph<T> {
     ) -> Result<Vec<Var<'g, T>>, Error> {
         self.check()?;
         if !self.owns(loss) || !self.owns(seed) || !wrt.iter().all(|var| self.owns(*var)) {
-            return Err(Error { kind: ErrorKind::OtherGraph, path: String::new(), location: None });
+            return Err(unlocated(ErrorKind::OtherGraph));
         }
         let got = loss.value_type();
         if got.len() != 1 || got.kind != Kind::Real {
@@ -238,9 +237,6 @@ impl<T: Element> Graph<T> {
     }
 
     pub(crate) fn error_at(&self, id: u32, kind: ErrorKind) -> Error {
-        let inner = self.inner.borrow();
-        let node = &inner.nodes[id as usize];
-        let location: &'static Location<'static> = node.location;
-        Error { kind, path: inner.paths[node.path as usize].clone(), location: Some(location) }
+        self.inner.borrow().error_at(id as usize, kind)
     }
 }

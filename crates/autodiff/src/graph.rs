@@ -82,6 +82,14 @@ pub(crate) struct Inner<T: Element> {
     pub recompute: Option<Recompute<T>>,
 }
 
+impl<T: Element> Inner<T> {
+    /// A mistake of node `id`, in its layer and on its line.
+    pub fn error_at(&self, id: usize, kind: ErrorKind) -> Error {
+        let node = &self.nodes[id];
+        Error::new(kind, self.paths[node.path as usize].clone(), Some(node.location))
+    }
+}
+
 /// See [`Graph::compute_again`].
 pub(crate) type Recompute<T> =
     for<'g, 'a> fn(&'g Graph<T>, u32, &'a mut Vec<Option<Var<'g, T>>>) -> Var<'g, T>;
@@ -267,7 +275,7 @@ impl<T: Element> Graph<T> {
         let mut inner = self.inner.borrow_mut();
         if inner.error.is_none() {
             let path = inner.paths[inner.path as usize].clone();
-            inner.error = Some(Error { kind, path, location: Some(Location::caller()) });
+            inner.error = Some(Error::new(kind, path, Some(Location::caller())));
         }
     }
 

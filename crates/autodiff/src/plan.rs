@@ -428,8 +428,8 @@ impl<'g, T: Element> Planner<'g, T> {
 }
 
 /// A mistake that belongs to no line of the graph.
-fn unlocated(kind: ErrorKind) -> Error {
-    Error { kind, path: String::new(), location: None }
+pub(crate) fn unlocated(kind: ErrorKind) -> Error {
+    Error::new(kind, String::new(), None)
 }
 
 /// Where a value must lie.
@@ -535,9 +535,7 @@ impl<'a, T: Element> Lowering<'a, T> {
                 let same =
                     |input: &Value| (input.ty.len(), input.ty.kind) == (node.value.len(), node.value.kind);
                 let Some(input) = input.filter(same) else {
-                    let path = inner.paths[node.path as usize].clone();
-                    let kind = ErrorKind::Alias { op: op.name() };
-                    return Err(Error { kind, path, location: Some(node.location) });
+                    return Err(inner.error_at(id, ErrorKind::Alias { op: op.name() }));
                 };
                 values[id].root = input.root;
             }

@@ -116,7 +116,7 @@ fn settings_outside_their_domain() {
         conv(&graph, options);
         let error = graph.check().unwrap_err();
         assert!(error.location.unwrap().line() < at);
-        error.kind
+        error.kind.clone()
     };
     let setting = |rule, got| ErrorKind::Op(OpError::Setting { op: "conv2d", rule, got });
     assert_eq!(
