@@ -244,7 +244,11 @@ mod with_alloc {
     pub struct Error(Shared<Mistake>);
 
     impl Error {
-        pub(crate) fn new(kind: ErrorKind, path: String, location: Option<&'static Location<'static>>) -> Error {
+        pub(crate) fn new(
+            kind: ErrorKind,
+            path: String,
+            location: Option<&'static Location<'static>>,
+        ) -> Error {
             Error(Shared::new(Mistake { kind, path, location }))
         }
     }

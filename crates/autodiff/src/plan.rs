@@ -469,6 +469,8 @@ enum Work<T: Element> {
         parameter: usize,
         gradient: u32,
     },
+    /// What was joined with other work.
+    Done,
 }
 
 impl<T: Element> Work<T> {
@@ -481,7 +483,7 @@ impl<T: Element> Work<T> {
     fn writes(&self) -> Option<u32> {
         match self {
             Work::Compute { output, .. } => Some(*output),
-            Work::Update { .. } => None,
+            Work::Update { .. } | Work::Done => None,
         }
     }
 
@@ -489,6 +491,7 @@ impl<T: Element> Work<T> {
         let (inputs, extra): (&[u32], Option<u32>) = match self {
             Work::Compute { inputs, onto, .. } => (inputs, *onto),
             Work::Update { gradient, .. } => (&[], Some(*gradient)),
+            Work::Done => (&[], None),
         };
         inputs.iter().copied().chain(extra)
     }
@@ -551,6 +554,12 @@ impl<'a, T: Element> Lowering<'a, T> {
     #[inline(never)]
     fn root(&self, value: u32) -> u32 {
         self.values[value as usize].root
+    }
+
+    /// The last work before number `before` that computes `value`.
+    #[inline(never)]
+    fn producer(&self, value: u32, before: usize) -> Option<usize> {
+        self.work[..before].iter().rposition(|work| work.writes() == Some(value))
     }
 
     fn add_value(&mut self, ty: ValueType, place: Place) -> u32 {
@@ -648,27 +657,21 @@ impl<'a, T: Element> Lowering<'a, T> {
     /// Moves an activation into the op whose only reader it is.
     fn fuse_activations(&mut self) {
         let uses = self.uses();
-        let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
-        let mut dead = vec![false; self.work.len()];
-        for (at, is_dead) in dead.iter_mut().enumerate() {
+        for at in 0..self.work.len() {
             let Work::Compute { op, inputs, output, .. } = &self.work[at] else { continue };
-            let output = *output;
-            producer[output as usize] = Some(at);
             let (Some(activation), &[input]) = (op.as_activation(), inputs.as_slice()) else { continue };
+            let output = *output;
             if self.root(input) != input || uses[input as usize] != 1 {
                 continue;
             }
-            let Some(before) = producer[input as usize] else { continue };
+            let Some(before) = self.producer(input, at) else { continue };
             if let Work::Compute { op, output: target, .. } = &mut self.work[before]
                 && let Some(fused) = op.with_activation(activation)
             {
-                *op = fused;
-                *target = output;
-                producer[output as usize] = Some(before);
-                *is_dead = true;
+                (*op, *target) = (fused, output);
+                self.work[at] = Work::Done;
             }
         }
-        self.drop_dead(&dead);
     }
 
     /// Turns `a + f(…)` into `a += f(…)` where `f` can do that, nobody else reads its result, and the sum is the last to
@@ -682,12 +685,9 @@ impl<'a, T: Element> Lowering<'a, T> {
         }
         // Values that a sum has taken the place of: whoever reads them must not run later than now.
         let mut taken = vec![false; self.values.len()];
-        let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
-        let mut dead = vec![false; self.work.len()];
         for at in 0..self.work.len() {
             let Work::Compute { op, inputs, output, onto: None, .. } = &self.work[at] else { continue };
             let output = *output;
-            producer[output as usize] = Some(at);
             let &[a, b] = inputs.as_slice() else { continue };
             // Added up one by one, products round otherwise than added up as a whole. Whether the forward pass may do that
             // hangs on what the backward pass reads: it never does, so that computing again changes no bit.
@@ -705,46 +705,51 @@ impl<'a, T: Element> Lowering<'a, T> {
                 let writable = match onto_root.place {
                     Place::Anywhere => {
                         last_read[self.root(onto) as usize] == at
-                            && producer[self.root(onto) as usize].is_some()
+                            && self.producer(self.root(onto), at).is_some()
                             && target.place == Place::Anywhere
                     }
                     place => matches!(place, Place::Accumulator(_)) && place == target.place,
                 };
-                let Some(source) = producer[self.root(from) as usize] else { continue };
+                let Some(source) = self.producer(self.root(from), at) else { continue };
                 let whole = self.values[self.root(from) as usize].ty == target.ty;
                 if !writable || !whole || uses[self.root(from) as usize] != 1 {
                     continue;
                 }
-                let Work::Compute { op, inputs, onto: None, node, .. } = &self.work[source] else { continue };
+                let Work::Compute { op, inputs, onto: None, .. } = &self.work[source] else { continue };
                 // `f` moves to where the sum is: everything that it reads must still be there.
                 let stays =
                     |&input: &u32| self.root(input) != self.root(onto) && !taken[self.root(input) as usize];
                 if inputs.iter().all(stays) && op.accumulates() {
-                    let (op, inputs, node) = (op.clone(), inputs.clone(), *node);
                     inputs.iter().for_each(|&input| last_read[self.root(input) as usize] = at);
                     taken[self.root(onto) as usize] = true;
-                    self.work[at] =
-                        Work::Compute { op, inputs, output, onto: Some(onto), node, updates: None };
-                    dead[source] = true;
+                    if let Some((target, sum, _)) = self.postpone(source, at) {
+                        (*target, *sum) = (output, Some(onto));
+                    }
                     break;
                 }
             }
         }
-        self.drop_dead(&dead);
     }
 
-    fn drop_dead(&mut self, dead: &[bool]) {
-        for (work, dead) in core::mem::take(&mut self.work).into_iter().zip(dead) {
-            if !dead {
-                self.work.push(work);
-            }
+    /// Moves a computation from one place to a later one, of what it is joined with. Returns its output, what it is added onto, and
+    /// the parameter that it updates.
+    #[inline(never)]
+    fn postpone(
+        &mut self,
+        from: usize,
+        to: usize,
+    ) -> Option<(&mut u32, &mut Option<u32>, &mut Option<usize>)> {
+        self.work[to] = core::mem::replace(&mut self.work[from], Work::Done);
+        match &mut self.work[to] {
+            Work::Compute { output, onto, updates, .. } => Some((output, onto, updates)),
+            _ => None,
         }
     }
 
     /// The work after which the loss is known: before that, nothing that outlives the step may change.
     fn after_loss(&self) -> usize {
-        let root = self.planner.loss.map(|loss| self.root(loss.id));
-        self.work.iter().rposition(|work| root.is_some() && work.writes() == root).map_or(0, |at| at + 1)
+        let made = self.planner.loss.and_then(|loss| self.producer(self.root(loss.id), self.work.len()));
+        made.map_or(0, |at| at + 1)
     }
 
     /// Adds each gradient to its running sum, right where it is complete: later would keep alive what it is made from.
@@ -756,9 +761,7 @@ impl<'a, T: Element> Lowering<'a, T> {
             let before = self.add_value(ty, Place::Accumulator(parameter));
             let after = self.add_value(ty, Place::Accumulator(parameter));
             let root = self.root(gradient);
-            let complete =
-                self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
-            let complete = complete.max(after_loss);
+            let complete = self.producer(root, self.work.len()).map_or(0, |at| at + 1).max(after_loss);
             let sum = T::share(Alike(functions::Add));
             let sum = Work::compute(sum, vec![before, gradient], after, gradient);
             insert(&mut self.work, sum, |before, _| before < complete);
@@ -775,7 +778,7 @@ impl<'a, T: Element> Lowering<'a, T> {
         for entry in 0..self.gradients.len() {
             let gradient = self.gradients[entry].1;
             let root = self.root(gradient);
-            let computed = self.work.iter().any(|work| work.writes() == Some(root));
+            let computed = self.producer(root, self.work.len()).is_some();
             if self.values[root as usize].pinned || taken.contains(&root) || !computed {
                 self.gradients[entry].1 = self.copy(gradient, Place::Anywhere, gradient);
             }
@@ -823,16 +826,11 @@ impl<'a, T: Element> Lowering<'a, T> {
     /// Joins the computation of a gradient with its update where both can be done part by part.
     fn split_updates(&mut self) {
         let uses = self.uses();
-        let mut dead = vec![false; self.work.len()];
         for at in 0..self.work.len() {
             let Work::Update { parameter, gradient } = self.work[at] else { continue };
             let root = self.root(gradient);
-            let Some(made) = self.work[..at].iter().rposition(|work| work.writes() == Some(root)) else {
-                continue;
-            };
-            let Work::Compute { op, inputs, output, onto: None, node, .. } = &self.work[made] else {
-                continue;
-            };
+            let Some(made) = self.producer(root, at) else { continue };
+            let Work::Compute { op, inputs, output, onto: None, .. } = &self.work[made] else { continue };
             let matrix = self.values[*output as usize].ty == self.residents[parameter].value.value;
             // `uses` counts a gradient twice: for its update, and as a gradient.
             let alone = uses[root as usize] == 2 && !self.values[root as usize].pinned;
@@ -845,13 +843,11 @@ impl<'a, T: Element> Lowering<'a, T> {
                 });
             let large = self.values[*output as usize].ty.len() > PART;
             if matrix && alone && stays && large && op.evaluates_parts() {
-                let (op, inputs, output, node) = (op.clone(), inputs.clone(), *output, *node);
-                let updates = Some(parameter);
-                self.work[at] = Work::Compute { op, inputs, output, onto: None, node, updates };
-                dead[made] = true;
+                if let Some((.., updates)) = self.postpone(made, at) {
+                    *updates = Some(parameter);
+                }
             }
         }
-        self.drop_dead(&dead);
     }
 
     /// The value whose place the output of `work`, number `at`, takes: one that is accumulated onto, or an input that nothing
@@ -973,6 +969,7 @@ impl<'a, T: Element> Lowering<'a, T> {
         let (mut slots, mut values) = (Vec::new(), Vec::new());
         for (at, work) in self.work.iter().enumerate() {
             steps.push(match work {
+                Work::Done => continue,
                 Work::Update { parameter, gradient } => Step::Update(Update {
                     parameter: *parameter,
                     gradient: slot_of[*gradient as usize],
@@ -985,7 +982,7 @@ impl<'a, T: Element> Lowering<'a, T> {
                         values.push(self.root(input));
                     }
                     if loss.as_ref().is_some_and(|loss| loss.value == *output) {
-                        loss_step = at;
+                        loss_step = steps.len();
                     }
                     let mut target = slot_of[*output as usize];
                     if updates.is_some() {
