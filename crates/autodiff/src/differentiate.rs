@@ -115,11 +115,11 @@ impl<T: Element> Graph<T> {
             if !active[id] {
                 continue;
             }
-            let Some((op, inputs, path)) = self.op_at(id as u32) else { continue };
-            let seen: Vec<_> = inputs.iter().map(|input| as_seen(*input)).collect();
+            let Some((op, mut seen, path)) = self.op_at(id as u32) else { continue };
+            seen.iter_mut().for_each(|input| *input = as_seen(*input));
             let node = NodeRef { inputs: &seen, output: as_seen(Var { graph: self, id: id as u32 }) };
             let before = core::mem::replace(&mut self.inner.borrow_mut().path, path);
-            let flown = self.pass_on(id as u32, &*op, &inputs, &node, dy, &active, &mut gradients);
+            let flown = self.pass_on(id as u32, &*op, &node, dy, &active, &mut gradients);
             self.inner.borrow_mut().path = before;
             flown?;
         }
@@ -175,19 +175,18 @@ impl<T: Element> Graph<T> {
     }
 
     /// Adds what flows from node `id` to the gradients of its inputs.
-    #[allow(clippy::too_many_arguments, reason = "the node as it is, and as its derivative sees it")]
     fn pass_on<'g>(
         &'g self,
         id: u32,
         op: &dyn Op<T>,
-        inputs: &[Var<'g, T>],
         node: &NodeRef<'_, 'g, T>,
         dy: Var<'g, T>,
         active: &[bool],
         gradients: &mut [Option<Var<'g, T>>],
     ) -> Result<(), Error> {
         let flows = op.vjp(node, dy);
-        for (operand, input) in inputs.iter().enumerate() {
+        for operand in 0..node.inputs.len() {
+            let input = Var { graph: self, id: self.inner.borrow().nodes[id as usize].inputs[operand] };
             if !active[input.id as usize] {
                 continue;
             }

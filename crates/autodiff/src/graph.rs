@@ -1,6 +1,7 @@
 //! What to compute: nodes, recorded by ordinary Rust code that works on [`Var`]s.
 
 use crate::ops::BuiltIn;
+use crate::plan::Pass;
 use crate::{Element, Error, ErrorKind, Kind, Op, OpError, Shared, ValueType};
 use alloc::{string::String, vec::Vec};
 use bantam_core::Shape;
@@ -80,6 +81,8 @@ pub(crate) struct Inner<T: Element> {
     /// Finds what the backward pass sees of a node, once one is marked to be computed again: a board holds it if its program
     /// asks for it.
     pub recompute: Option<Recompute<T>>,
+    /// The planner's pass for assignments, once there is one.
+    pub assign: Option<Pass<T>>,
 }
 
 impl<T: Element> Inner<T> {
@@ -132,6 +135,7 @@ impl<T: Element> Graph<T> {
                 streams: 0,
                 error: None,
                 recompute: None,
+                assign: None,
             }),
             mode,
         }
@@ -165,23 +169,26 @@ impl<T: Element> Graph<T> {
     /// node, so tied weights are nothing special.
     #[track_caller]
     pub fn parameter(&self, index: usize) -> Var<'_, T> {
-        let found = {
-            let inner = self.inner.borrow();
-            inner.parameters.get(index).map(|spec| (spec.shape, inner.parameter_nodes[index]))
+        let (shape, known, count) = {
+            let Inner { parameters, parameter_nodes, .. } = &*self.inner.borrow();
+            let shape = parameters.get(index).map(|spec| spec.shape);
+            (shape, parameter_nodes.get(index).copied().flatten(), parameters.len())
         };
-        match found {
-            Some((_, Some(id))) => Var { graph: self, id },
-            Some((shape, None)) => {
-                let var = self.push(Source::Parameter(index), Vec::new(), ValueType::real(shape));
-                self.inner.borrow_mut().parameter_nodes[index] = Some(var.id);
-                var
-            }
-            None => {
-                let count = self.inner.borrow().parameters.len();
-                self.fail(ErrorKind::NoParameter { index, count });
-                self.push(Source::Input("missing".into()), Vec::new(), ValueType::real(Shape::SCALAR))
-            }
+        if let Some(id) = known {
+            return Var { graph: self, id };
         }
+        let source = match shape {
+            Some(_) => Source::Parameter(index),
+            None => {
+                self.fail(ErrorKind::NoParameter { index, count });
+                Source::Input("missing".into())
+            }
+        };
+        let var = self.push(source, Vec::new(), ValueType::real(shape.unwrap_or(Shape::SCALAR)));
+        if let Some(node) = self.inner.borrow_mut().parameter_nodes.get_mut(index) {
+            *node = Some(var.id);
+        }
+        var
     }
 
     /// The parameters and buffers that the graph was made with.
@@ -203,7 +210,9 @@ impl<T: Element> Graph<T> {
             let error = OpError::Kind { op: "assign", operand: 0, expected: Kind::Real, got: new.kind };
             return self.fail_op(error);
         }
-        self.inner.borrow_mut().assignments.push((index, value.id));
+        let mut inner = self.inner.borrow_mut();
+        inner.assignments.push((index, value.id));
+        inner.assign = Some(|lowering| lowering.assign());
     }
 
     /// Records an op of your own. Built-in ops are recorded in the same way.
@@ -292,7 +301,7 @@ impl<T: Element> Graph<T> {
 
     #[track_caller]
     fn push(&self, source: Source<T>, inputs: Vec<u32>, mut value: ValueType) -> Var<'_, T> {
-        if !value.is_usable(size_of::<T>()) {
+        if matches!(value.checked_bytes(size_of::<T>()), None | Some(0)) {
             self.fail(ErrorKind::Size { shape: value.shape });
             // Nobody after this computes with an impossible number of elements.
             value.shape = Shape::SCALAR;

@@ -208,7 +208,7 @@ pub struct Plan<T: Element = f32> {
 }
 
 /// Changes what is to be computed.
-type Pass<T> = fn(&mut Lowering<'_, T>);
+pub(crate) type Pass<T> = fn(&mut Lowering<'_, T>);
 
 /// Settings of a plan to be. See [`Graph::planner`].
 pub struct Planner<'g, T: Element = f32> {
@@ -395,7 +395,8 @@ impl<'g, T: Element> Planner<'g, T> {
             }
         }
         let inner = graph.inner.borrow();
-        let plan = Lowering::new(&inner, &self, gradients)?.finish()?;
+        let residents = self.place_residents(&inner.parameters)?;
+        let plan = Lowering::new(&inner, &self, residents, gradients).plan()?;
         // The session's memory safety rests on this, and ops that are not ours had a say in the plan. The passes keep values apart
         // whatever an op says; that they do is checked on hosts, and a board takes their word as it takes that of a plan in flash.
         #[cfg(any(feature = "std", debug_assertions))]
@@ -412,8 +413,8 @@ impl<'g, T: Element> Planner<'g, T> {
         };
         let fits = |index: usize, spec: &ParameterSpec| {
             let there = &residents[index];
-            let same = (&there.spec.path, there.spec.shape, there.spec.buffer)
-                == (&spec.path, spec.shape, spec.buffer);
+            let ParameterSpec { path, shape, buffer, .. } = &there.spec;
+            let same = *path == spec.path && *shape == spec.shape && *buffer == spec.buffer;
             // What is only evaluated has no say in what the optimizer keeps.
             let trains = self.loss.is_some() && spec.trains();
             let state = there.state.value.len() == self.state_lens[index];
@@ -498,13 +499,13 @@ impl<T: Element> Work<T> {
 }
 
 /// The plan while it is being made.
-struct Lowering<'a, T: Element> {
+pub(crate) struct Lowering<'a, T: Element> {
     inner: &'a Inner<T>,
     planner: &'a Planner<'a, T>,
     work: Vec<Work<T>>,
     values: Vec<Value>,
     residents: Shared<Vec<Resident>>,
-    deferred: Vec<usize>,
+    deferred: Vec<Update>,
     gradients: Vec<(usize, u32)>,
 }
 
@@ -512,42 +513,61 @@ impl<'a, T: Element> Lowering<'a, T> {
     fn new(
         inner: &'a Inner<T>,
         planner: &'a Planner<'a, T>,
+        residents: Shared<Vec<Resident>>,
         gradients: Vec<(usize, u32)>,
-    ) -> Result<Self, Error> {
-        let mut values: Vec<Value> = inner
-            .nodes
-            .iter()
-            .enumerate()
-            .map(|(id, node)| Value {
+    ) -> Self {
+        let mut values: Vec<Value> = Vec::with_capacity(inner.nodes.len());
+        for (root, node) in (0..).zip(&inner.nodes) {
+            values.push(Value {
                 ty: node.value,
                 place: match node.source {
                     Source::Parameter(index) => Place::Parameter(index),
                     _ => Place::Anywhere,
                 },
                 pinned: matches!(node.source, Source::Input(_)),
-                root: id as u32,
-                forward: planner.loss.is_some_and(|loss| id <= loss.id as usize || node.again),
-            })
-            .collect();
-        // Views: a reshape is its input under another name.
-        for (id, node) in inner.nodes.iter().enumerate() {
+                root,
+                forward: planner.loss.is_some_and(|loss| root <= loss.id || node.again),
+            });
+        }
+        Lowering { inner, planner, work: Vec::new(), values, residents, deferred: Vec::new(), gradients }
+    }
+
+    /// Every pass, one after the other.
+    fn plan(mut self) -> Result<Plan<T>, Error> {
+        let Planner { accumulate, split, order, updates_parts, .. } = *self.planner;
+        self.find_views()?;
+        self.select();
+        if let Some(assign) = self.inner.assign {
+            assign(&mut self);
+        }
+        self.fuse_activations();
+        if let Some(accumulate) = accumulate {
+            accumulate(&mut self);
+        }
+        self.fuse_sums();
+        self.place_updates(order);
+        if let Some(split) = split.filter(|_| updates_parts && order == UpdateOrder::InParts) {
+            split(&mut self);
+        }
+        self.allocate()
+    }
+
+    /// A reshape is its input under another name.
+    fn find_views(&mut self) -> Result<(), Error> {
+        for (id, node) in self.inner.nodes.iter().enumerate() {
             if let Source::Op(op) = &node.source
                 && op.is_alias()
             {
-                let input = node.inputs.first().map(|&input| values[input as usize]);
+                let input = node.inputs.first().map(|&input| &self.values[input as usize]);
                 let same =
-                    |input: &Value| (input.ty.len(), input.ty.kind) == (node.value.len(), node.value.kind);
+                    |input: &&Value| input.ty.len() == node.value.len() && input.ty.kind == node.value.kind;
                 let Some(input) = input.filter(same) else {
-                    return Err(inner.error_at(id, ErrorKind::Alias { op: op.name() }));
+                    return Err(self.inner.error_at(id, ErrorKind::Alias { op: op.name() }));
                 };
-                values[id].root = input.root;
+                self.values[id].root = input.root;
             }
         }
-        let residents = planner.place_residents(&inner.parameters)?;
-        let (work, deferred) = (Vec::new(), Vec::new());
-        let mut lowering = Lowering { inner, planner, work, values, residents, deferred, gradients };
-        lowering.select();
-        Ok(lowering)
+        Ok(())
     }
 
     /// The value whose bytes `value` is. Asked everywhere, and so a function of its own.
@@ -598,9 +618,13 @@ impl<'a, T: Element> Lowering<'a, T> {
                 self.work.push(Work::compute(op.clone(), node.inputs.clone(), id, id));
             }
         }
-        // Every assignment sees the old values: one that reads a parameter reads it before any is written.
-        let mut assigned = Vec::with_capacity(inner.assignments.len());
-        for &(index, value) in &inner.assignments {
+    }
+
+    /// Copies into parameters and buffers what is assigned to them. Every assignment sees the old values: one that reads a parameter
+    /// reads it before any is written.
+    pub fn assign(&mut self) {
+        let mut assigned = Vec::with_capacity(self.inner.assignments.len());
+        for &(index, value) in &self.inner.assignments {
             let place = self.values[self.root(value) as usize].place;
             // What already lies there is not copied onto itself.
             if place != Place::Parameter(index) {
@@ -765,7 +789,9 @@ impl<'a, T: Element> Lowering<'a, T> {
             let sum = T::share(Alike(functions::Add));
             let sum = Work::compute(sum, vec![before, gradient], after, gradient);
             insert(&mut self.work, sum, |before, _| before < complete);
-            self.deferred.push(parameter);
+            let Resident { value, accumulator, .. } = &self.residents[parameter];
+            let gradient = accumulator.unwrap_or(*value);
+            self.deferred.push(Update { parameter, gradient, value: NO_VALUE });
         }
         self.deferred.reverse();
     }
@@ -807,20 +833,6 @@ impl<'a, T: Element> Lowering<'a, T> {
             };
             insert(&mut self.work, Work::Update { parameter, gradient }, |before, _| before < at);
         }
-    }
-
-    fn finish(mut self) -> Result<Plan<T>, Error> {
-        let Planner { accumulate, split, order, updates_parts, .. } = *self.planner;
-        self.fuse_activations();
-        if let Some(accumulate) = accumulate {
-            accumulate(&mut self);
-        }
-        self.fuse_sums();
-        self.place_updates(order);
-        if let Some(split) = split.filter(|_| updates_parts && order == UpdateOrder::InParts) {
-            split(&mut self);
-        }
-        self.allocate()
     }
 
     /// Joins the computation of a gradient with its update where both can be done part by part.
@@ -962,6 +974,13 @@ impl<'a, T: Element> Lowering<'a, T> {
             slot: slot_of[id as usize],
             value: self.root(id),
         };
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for &id in &inner.inputs {
+            inputs.push(port(inner.nodes[id as usize].name(), id));
+        }
+        for (name, output) in &planner.outputs {
+            outputs.push(port(name, output.id));
+        }
         let loss = planner.loss.map(|loss| port("loss", loss.id));
         let backward_from = planner.loss.map_or(u32::MAX, |loss| loss.id + 1);
 
@@ -1006,19 +1025,14 @@ impl<'a, T: Element> Lowering<'a, T> {
                 }
             });
         }
-        let deferred = self.deferred.iter().map(|&parameter| Update {
-            parameter,
-            gradient: self.residents[parameter].accumulator.unwrap_or(self.residents[parameter].value),
-            value: NO_VALUE,
-        });
         let mut plan = Plan {
             steps,
-            deferred: deferred.collect(),
+            deferred: self.deferred,
             slots,
             values,
             homes,
-            inputs: inner.inputs.iter().map(|&id| port(inner.nodes[id as usize].name(), id)).collect(),
-            outputs: planner.outputs.iter().map(|(name, output)| port(name, output.id)).collect(),
+            inputs,
+            outputs,
             loss,
             loss_step,
             needs_global_norm: planner.needs_global_norm,
@@ -1074,32 +1088,30 @@ fn place_residents<T: Element>(
     accumulate: bool,
     alignment: usize,
 ) -> Option<Vec<Resident>> {
-    let mut offset = 0;
-    let mut place = |shape: Shape| -> Option<Slot> {
+    // `None` once that is too far.
+    let mut end = Some(0);
+    let mut place = |shape: Shape| {
         let value = ValueType::real(shape);
-        let empty = shape.dims().contains(&0);
-        let start = usize::checked_next_multiple_of(offset, alignment)?;
-        if !empty && !value.is_usable(size_of::<T>()) {
-            return None;
-        }
-        let end = start.checked_add(if empty { 0 } else { value.bytes(size_of::<T>()) })?;
-        offset = isize::try_from(end).is_ok().then_some(end)?;
-        Some(Slot { offset: start, value })
+        let start = end.and_then(|end: usize| end.checked_next_multiple_of(alignment));
+        end = start
+            .zip(value.checked_bytes(size_of::<T>()))
+            .and_then(|(start, bytes)| start.checked_add(bytes));
+        Slot { offset: start.unwrap_or(0), value }
     };
     let mut residents = Vec::with_capacity(specs.len());
     for spec in specs {
-        let value = place(spec.shape)?;
+        let value = place(spec.shape);
         residents.push(Resident { spec: spec.clone(), value, state: value, accumulator: None });
     }
     for (resident, &len) in residents.iter_mut().zip(state_lens) {
-        resident.state = place(Shape::of([len]))?;
+        resident.state = place(Shape::of([len]));
     }
     if accumulate {
         for (resident, spec) in residents.iter_mut().zip(specs).filter(|(_, spec)| spec.trains()) {
-            resident.accumulator = Some(place(spec.shape)?);
+            resident.accumulator = Some(place(spec.shape));
         }
     }
-    Some(residents)
+    end.filter(|&end| isize::try_from(end).is_ok()).map(|_| residents)
 }
 
 impl Resident {
