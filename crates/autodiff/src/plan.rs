@@ -381,17 +381,17 @@ impl<'g, T: Element> Planner<'g, T> {
 
         let mut gradients = Vec::new();
         if let Some(loss) = self.loss {
-            let (mut trained, mut wrt) = (Vec::new(), Vec::new());
+            let mut wrt = Vec::new();
             for index in 0..self.state_lens.len() {
                 let trains = graph.inner.borrow().parameters[index].trains();
                 if trains {
-                    trained.push(index);
+                    gradients.push((index, NO_VALUE));
                     wrt.push(graph.parameter(index));
                 }
             }
             let found = graph.pull_back(loss, graph.record(LossScale, &[]), &wrt)?;
-            for (index, gradient) in trained.into_iter().zip(found) {
-                gradients.push((index, gradient.id));
+            for ((_, gradient), found) in gradients.iter_mut().zip(found) {
+                *gradient = found.id;
             }
         }
         let inner = graph.inner.borrow();
@@ -488,13 +488,13 @@ impl<T: Element> Work<T> {
         }
     }
 
-    fn reads(&self) -> impl Iterator<Item = u32> {
-        let (inputs, extra): (&[u32], Option<u32>) = match self {
-            Work::Compute { inputs, onto, .. } => (inputs, *onto),
-            Work::Update { gradient, .. } => (&[], Some(*gradient)),
-            Work::Done => (&[], None),
-        };
-        inputs.iter().copied().chain(extra)
+    /// The values that are read, in two lists.
+    fn reads(&self) -> [&[u32]; 2] {
+        match self {
+            Work::Compute { inputs, onto, .. } => [inputs, onto.as_slice()],
+            Work::Update { gradient, .. } => [core::slice::from_ref(gradient), &[]],
+            Work::Done => [&[]; 2],
+        }
     }
 }
 
@@ -649,8 +649,8 @@ impl<'a, T: Element> Lowering<'a, T> {
     fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.values.len()];
         for work in &self.work {
-            for value in work.reads() {
-                uses[self.root(value) as usize] += 1;
+            for list in &work.reads() {
+                list.iter().for_each(|&value| uses[self.root(value) as usize] += 1);
             }
         }
         for (id, value) in self.values.iter().enumerate() {
@@ -666,8 +666,8 @@ impl<'a, T: Element> Lowering<'a, T> {
     fn last_reads(&self) -> Vec<usize> {
         let mut last = vec![0; self.values.len()];
         for (at, work) in self.work.iter().enumerate() {
-            for value in work.reads() {
-                last[self.root(value) as usize] = at;
+            for list in &work.reads() {
+                list.iter().for_each(|&value| last[self.root(value) as usize] = at);
             }
         }
         for (id, value) in self.values.iter().enumerate() {
@@ -715,7 +715,8 @@ impl<'a, T: Element> Lowering<'a, T> {
             let &[a, b] = inputs.as_slice() else { continue };
             // Added up one by one, products round otherwise than added up as a whole. Whether the forward pass may do that
             // hangs on what the backward pass reads: it never does, so that computing again changes no bit.
-            if !op.is_sum() || [output, a, b].into_iter().any(|value| self.values[value as usize].forward) {
+            let forward = |value: u32| self.values[value as usize].forward;
+            if !op.is_sum() || forward(output) || forward(a) || forward(b) {
                 continue;
             }
             let same = |x: u32| self.values[x as usize].ty == self.values[output as usize].ty;
@@ -800,15 +801,14 @@ impl<'a, T: Element> Lowering<'a, T> {
     fn place_updates(&mut self, order: UpdateOrder) {
         // The optimizer may scribble over a gradient, so one that is read after the step, that belongs to two parameters
         // or that is no value of its own (the gradient of a in a·b is b) is copied first.
-        let mut taken: Vec<u32> = Vec::new();
         for entry in 0..self.gradients.len() {
             let gradient = self.gradients[entry].1;
             let root = self.root(gradient);
             let computed = self.producer(root, self.work.len()).is_some();
-            if self.values[root as usize].pinned || taken.contains(&root) || !computed {
+            let taken = self.gradients[..entry].iter().any(|&(_, other)| self.root(other) == root);
+            if self.values[root as usize].pinned || taken || !computed {
                 self.gradients[entry].1 = self.copy(gradient, Place::Anywhere, gradient);
             }
-            taken.push(root);
         }
 
         let (after_loss, end) = (self.after_loss(), self.work.len());
@@ -820,13 +820,13 @@ impl<'a, T: Element> Lowering<'a, T> {
                 UpdateOrder::AtEnd => end,
                 UpdateOrder::AsReady | UpdateOrder::InParts => {
                     let own = Place::Parameter(parameter);
+                    let is_either = |value: &u32| {
+                        let value = self.root(*value);
+                        value == root || self.values[value as usize].place == own
+                    };
                     let matters = |work: &Work<T>| {
-                        work.writes().is_some_and(|written| {
-                            written == root || self.values[written as usize].place == own
-                        }) || work.reads().any(|value| {
-                            let read = self.root(value);
-                            read == root || self.values[read as usize].place == own
-                        })
+                        let ([inputs, more], output) = (work.reads(), work.writes());
+                        [inputs, more, output.as_slice()].iter().any(|list| list.iter().any(is_either))
                     };
                     self.work.iter().rposition(matters).map_or(0, |at| at + 1).max(after_loss)
                 }
@@ -869,10 +869,10 @@ impl<'a, T: Element> Lowering<'a, T> {
         if let Some(onto) = onto {
             return Some(self.root(*onto));
         }
-        let ty = self.values[*output as usize].ty;
+        let ty = &self.values[*output as usize].ty;
         for (operand, &input) in inputs.iter().enumerate().filter(|_| self.planner.share) {
             let root = self.root(input);
-            let (dying, seen) = (&self.values[root as usize], self.values[input as usize].ty);
+            let (dying, seen) = (&self.values[root as usize], &self.values[input as usize].ty);
             if dying.place == Place::Anywhere
                 && !dying.pinned
                 && last_read[root as usize] == at
@@ -907,8 +907,8 @@ impl<'a, T: Element> Lowering<'a, T> {
                 offset: 0,
             });
         }
-        // The scratch memory of each work: its storage and its elements.
-        let mut scratch_of = vec![(NO_STORAGE, 0); end];
+        // The scratch memory of each work.
+        let mut scratch_of = vec![NO_STORAGE; end];
         let mut types = Vec::new();
         for (at, work) in self.work.iter().enumerate() {
             let Work::Compute { op, inputs, output, updates, .. } = work else { continue };
@@ -920,7 +920,7 @@ impl<'a, T: Element> Lowering<'a, T> {
                 }
                 let elements = op.scratch(&types, self.planner.numerics);
                 if elements > 0 {
-                    scratch_of[at] = (storages.len(), elements);
+                    scratch_of[at] = storages.len();
                     // What is too large for an address is found when bytes are added up.
                     storages.push(Storage {
                         bytes: elements.saturating_mul(real),
@@ -944,8 +944,8 @@ impl<'a, T: Element> Lowering<'a, T> {
             storage_of[*output as usize] = storage;
         }
 
-        let resident_bytes =
-            self.residents.iter().map(Resident::end::<T>).max().unwrap_or(0).next_multiple_of(alignment);
+        let residents_end = self.residents.iter().fold(0, |end, resident| end.max(resident.end::<T>()));
+        let resident_bytes = residents_end.next_multiple_of(alignment);
         // No placement reaches further than one after the other, so below this no offset overflows.
         let unshared = storages.iter().try_fold(resident_bytes, |sum, storage| {
             sum.checked_add(storage.bytes.checked_next_multiple_of(alignment)?)
@@ -1007,13 +1007,13 @@ impl<'a, T: Element> Lowering<'a, T> {
                     if updates.is_some() {
                         target.value = ValueType::real(Shape::of([PART]));
                     }
-                    let (storage, elements) = scratch_of[at];
-                    let scratch = ValueType::real(Shape::of([elements]));
+                    let scratch = storages.get(scratch_of[at]).map_or(0, |storage| storage.bytes / real);
+                    let scratch = ValueType::real(Shape::of([scratch]));
                     Step::Compute(Instruction {
                         op: op.clone(),
                         inputs: start..slots.len(),
                         output: target,
-                        scratch: Slot { offset: offset_of(storage), value: scratch },
+                        scratch: Slot { offset: offset_of(scratch_of[at]), value: scratch },
                         accumulate: onto.is_some(),
                         path: inner.nodes[*node as usize].path,
                         backward: *node >= backward_from,
