@@ -164,19 +164,27 @@ pub(crate) fn tree<T: Element>([a, b, c, d, e, f, g, h]: [T; LANES]) -> T {
 #[inline(never)]
 pub(crate) fn fold_row<T: Element>(x: &[T], start: T, join: &dyn Fn(T, T) -> T) -> T {
     let many = joined_in_four(x.len());
-    let mut four = [[start; LANES]; SUMS];
+    // Four vectors, one behind the other.
+    let mut lanes = [start; SUMS * LANES];
     for range in in_streams(many, 1) {
         for (i, x) in x[range].iter().enumerate() {
-            let lane = &mut four[i / LANES % SUMS][i % LANES];
+            let lane = &mut lanes[i % (SUMS * LANES)];
             *lane = join(*lane, *x);
         }
     }
-    let mut lanes = one_of_four(four, |a, b| from_fn(|i| join(a[i], b[i])));
+    for i in 0..LANES {
+        lanes[i] = one_of_four(from_fn(|vector| lanes[vector * LANES + i]), join);
+    }
     for (i, x) in x[many..].iter().enumerate() {
         lanes[i % LANES] = join(lanes[i % LANES], *x);
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    join(join(join(a, e), join(c, g)), join(join(b, f), join(d, h)))
+    // As in a vector's tree.
+    for half in [4, 2, 1] {
+        for i in 0..half {
+            lanes[i] = join(lanes[i], lanes[i + half]);
+        }
+    }
+    lanes[0]
 }
 
 /// Σ a·b of two rows of one length, in the order of [`fold_row`]. If `fast`, numbers below the normal ones may count as zeros.
