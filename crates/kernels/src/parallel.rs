@@ -7,6 +7,12 @@ use core::marker::PhantomData;
 /// Elements of simple work (a few operations each) that are worth a task of their own.
 pub const GRAIN: usize = 1 << 15;
 
+/// Elements of a chunk of work whose bits do not depend on where it is cut: `chunk`, or all of them where there is one core, which then
+/// has no loop over chunks.
+pub(crate) const fn any_cut(chunk: usize) -> usize {
+    if BASELINE_IS_PLAIN { usize::MAX } else { chunk }
+}
+
 /// Calls `task(0)`, …, `task(tasks - 1)`, each at most once, on the executor of `cx`; a single task runs on the calling
 /// thread, and all of them on microcontrollers: processors without vectors are taken to have one core.
 ///

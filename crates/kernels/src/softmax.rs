@@ -3,7 +3,7 @@
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
 use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_slice_in_place, zip_slices};
 use crate::gemm::is_wide;
-use crate::parallel::{GRAIN, for_each_chunk};
+use crate::parallel::{GRAIN, any_cut, for_each_chunk};
 use crate::plain::tree;
 use crate::reduce::{Join, MANY, Max, Sum, fold_row, join_lanes};
 use crate::require;
@@ -497,7 +497,7 @@ pub fn cross_entropy_backward<T: Element>(
     require(logits.len() == rows * columns && labels.len() == rows && out.len() == logits.len());
     let scale = dloss / T::from_f64(rows as f64);
     let rows_per_task = rows_per_task(columns);
-    for_each_chunk(cx, out, rows_per_task * columns, |index, out| {
+    for_each_chunk(cx, out, any_cut(rows_per_task * columns), |index, out| {
         let (start, rows) = (index * rows_per_task, out.len() / columns);
         let x = Some(&logits[start * columns..][..out.len()]);
         let labels = &labels[start..][..rows];
