@@ -4,10 +4,9 @@
 //! is. A product goes by one of three loops, whichever reads its right operand and the result in the order of memory. Each
 //! element starts and adds its products in the order of `k`, as everywhere: the bits are those of the tiles.
 
-use crate::elementwise::{functions, map_slice_in_place};
 use crate::gemm::{Activation, Bias, Gemm};
 use crate::reduce::{SUMS, joined_in_four, one_of_four};
-use crate::simd::{Element, LANES, Scalar};
+use crate::simd::{Element, LANES};
 use crate::streams::in_streams;
 use core::array::from_fn;
 
@@ -108,9 +107,6 @@ pub(crate) fn linear_forward<T: Element>(
     let rows = Rows { start: weight.as_ptr().cast_mut(), stride: x.len() };
     // SAFETY: the weight has a row as long as `x` for each element of `y`, and there are as many biases.
     unsafe { dots(x.as_ptr(), x.len(), rows, y.len(), bias.as_ptr(), y.as_mut_ptr(), relu) };
-    if !relu {
-        activate(activation, y);
-    }
 }
 
 /// See [`crate::linear_backward`], which has checked the lengths.
@@ -223,12 +219,9 @@ fn add_products<T: Element>(a: &[T], b: &[T], count: usize, step: usize, lanes: 
 }
 
 fn activate<T: Element>(activation: Activation, c: &mut [T]) {
-    match activation {
-        Activation::Identity => {}
+    if activation == Activation::Relu {
         // NaN stays.
-        Activation::Relu => c.iter_mut().filter(|c| **c < T::zero()).for_each(|c| *c = T::zero()),
-        Activation::Sigmoid => map_slice_in_place(Scalar::new(), functions::Sigmoid, c),
-        Activation::Tanh => map_slice_in_place(Scalar::new(), functions::Tanh, c),
+        c.iter_mut().filter(|c| **c < T::zero()).for_each(|c| *c = T::zero());
     }
 }
 

@@ -38,7 +38,7 @@ fn span_of_rows<T: Element>(
     logarithm: bool,
 ) {
     require(span.len() == rows * columns);
-    let chunk = rows_per_task(columns) * columns;
+    let chunk = any_cut(rows_per_task(columns) * columns);
     span.for_each_chunk(cx, chunk, |_, span| {
         let goal = if logarithm { Goal::Logarithm } else { Goal::Softmax };
         let (x, y) = match span {
@@ -396,7 +396,7 @@ fn backward<T: Element>(
 ) {
     let len = rows * columns;
     require(y.len() == len && dy.len() == len && out.len() == len);
-    let chunk = rows_per_task(columns) * columns;
+    let chunk = any_cut(rows_per_task(columns) * columns);
     for_each_chunk(cx, out, chunk, |index, out| {
         let start = index * chunk;
         let (y, dy) = (&y[start..start + out.len()], &dy[start..start + out.len()]);

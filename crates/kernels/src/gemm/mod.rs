@@ -13,7 +13,6 @@ pub mod batch;
 pub mod tile;
 pub mod vector;
 
-use crate::elementwise::{MapOp, Span, functions};
 use crate::parallel::{Parts, for_each_task};
 use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::strided::Transpose;
@@ -49,7 +48,8 @@ pub enum Bias<'a, T> {
     PerRow(&'a [T]),
 }
 
-/// What is applied to each element at the end.
+/// What is applied to each element at the end. Longer functions are passes of their own: at the end of tiles they would save none,
+/// and a board would hold them for networks that never ask for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Activation {
     /// Nothing.
@@ -57,10 +57,6 @@ pub enum Activation {
     Identity,
     /// max(x, 0); NaN stays NaN.
     Relu,
-    /// 1 / (1 + e⁻ˣ).
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
 }
 
 /// Rows of a tile.
@@ -489,19 +485,6 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
             match panel_depth(k) * most <= SMALL_PANEL {
                 true => with_buffer::<T, SMALL_PANEL>(cx, product, b, a_buffer, [most, lanes]),
                 false => with_buffer::<T, PANEL>(cx, product, b, a_buffer, [most, lanes]),
-            }
-        }
-    }
-    // What is too long for the end of every tile.
-    if matches!(product.activation, Activation::Sigmoid | Activation::Tanh) {
-        for row in product.rows.clone() {
-            let start = product.c.wrapping_add(row * product.c_stride + product.columns.start);
-            // SAFETY: the block of C is this product's alone.
-            let span =
-                Span::InPlace(unsafe { core::slice::from_raw_parts_mut(start, product.columns.len()) });
-            match product.activation {
-                Activation::Tanh => T::run(cx, MapOp { f: functions::Tanh, span }),
-                _ => T::run(cx, MapOp { f: functions::Sigmoid, span }),
             }
         }
     }
