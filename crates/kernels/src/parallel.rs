@@ -53,6 +53,9 @@ pub fn for_each_chunk<T: Send>(
     task: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let chunk = chunk.max(1);
+    if BASELINE_IS_PLAIN {
+        return out.chunks_mut(chunk).enumerate().for_each(|(index, out)| task(index, out));
+    }
     let tasks = out.len().div_ceil(chunk);
     let parts = Parts::new(out);
     for_each_task(cx, tasks, |index| {
