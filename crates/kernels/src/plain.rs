@@ -83,7 +83,9 @@ pub(crate) fn gemm<T: Element>(
         for (i, row) in c.chunks_exact_mut(n).enumerate() {
             for (j, c) in row.iter_mut().enumerate() {
                 for p in 0..k {
-                    *c += a[i * a_strides[0] + p * a_strides[1]] * b[p * b_strides[0] + j * b_strides[1]];
+                    let b = b.as_ptr().wrapping_add(p * b_strides[0] + j * b_strides[1]);
+                    // SAFETY: `gemm` checked that A reaches to row i and B to column j, each in k.
+                    *c += unsafe { *element(i, p) * *b };
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::plain::tree;
 use crate::reduce::{Join, MANY, Max, Sum, fold_row, join_lanes};
 use crate::require;
 use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
-use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
+use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector};
 use bantam_core::Context;
 
 /// Rows per task.
@@ -470,15 +470,20 @@ pub fn cross_entropy<T: Element>(
     require(logits.len() == rows * columns && labels.len() == rows);
     // Rows are added in order within a piece, and then the pieces: both fixed by the shape.
     let piece = rows_per_task(columns).max(rows.div_ceil(PIECES));
-    let mut sums = [T::zero(); PIECES];
-    let sums = &mut sums[..rows.div_ceil(piece)];
-    for_each_chunk(cx, sums, 1, |index, sum| {
+    let pieces = rows.div_ceil(piece);
+    let sum = |index: usize| {
         let (start, end) = (index * piece, rows.min((index + 1) * piece));
         let x = Some(&logits[start * columns..end * columns]);
         let goal = Goal::CrossEntropy { labels: &labels[start..end], loss: true, scale: None };
-        sum[0] = T::run(cx, Rows { rows: end - start, columns, x, y: &mut [], goal });
-    });
-    let total = sums.iter().fold(T::zero(), |a, b| a + *b);
+        T::run(cx, Rows { rows: end - start, columns, x, y: &mut [], goal })
+    };
+    let total = if BASELINE_IS_PLAIN {
+        (0..pieces).fold(T::zero(), |total, index| total + sum(index))
+    } else {
+        let mut sums = [T::zero(); PIECES];
+        for_each_chunk(cx, &mut sums[..pieces], 1, |index, place| place[0] = sum(index));
+        sums[..pieces].iter().fold(T::zero(), |a, b| a + *b)
+    };
     total / T::from_f64(rows as f64)
 }
 
