@@ -233,19 +233,24 @@ impl<T: Element> Graph<T> {
     /// Records an op that is already shared.
     #[track_caller]
     pub fn apply_shared<'g>(&'g self, op: Shared<dyn Op<T>>, inputs: &[Var<'g, T>]) -> Var<'g, T> {
-        if !inputs.iter().all(|x| self.owns(*x)) {
-            self.fail(ErrorKind::OtherGraph);
-            return self.push(Source::Op(op), Vec::new(), ValueType::real(Shape::SCALAR));
-        }
-        let types: Vec<ValueType> = inputs.iter().map(|x| x.value_type()).collect();
-        let value = match op.infer(&types) {
-            Ok(value) => value,
-            Err(error) => {
-                self.fail(ErrorKind::Op(error));
-                types.first().copied().unwrap_or(ValueType::real(Shape::SCALAR))
+        let (mut ids, mut value) = (Vec::new(), ValueType::real(Shape::SCALAR));
+        if inputs.iter().all(|x| self.owns(*x)) {
+            let mut types = Vec::new();
+            for x in inputs {
+                types.push(x.value_type());
+                ids.push(x.id);
             }
-        };
-        self.push(Source::Op(op), inputs.iter().map(|x| x.id).collect(), value)
+            match op.infer(&types) {
+                Ok(found) => value = found,
+                Err(error) => {
+                    self.fail(ErrorKind::Op(error));
+                    value = types.first().copied().unwrap_or(value);
+                }
+            }
+        } else {
+            self.fail(ErrorKind::OtherGraph);
+        }
+        self.push(Source::Op(op), ids, value)
     }
 
     /// Records that what follows belongs to the layer at `path`, until the returned guard is dropped.

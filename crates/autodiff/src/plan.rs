@@ -645,42 +645,34 @@ impl<'a, T: Element> Lowering<'a, T> {
         output
     }
 
-    /// How often each root is read, views included; pinned roots count as read once more.
-    fn uses(&self) -> Vec<usize> {
-        let mut uses = vec![0; self.values.len()];
-        for work in &self.work {
-            for list in &work.reads() {
-                list.iter().for_each(|&value| uses[self.root(value) as usize] += 1);
-            }
-        }
-        for (id, value) in self.values.iter().enumerate() {
-            uses[id] += usize::from(value.pinned);
-        }
-        for &(_, gradient) in &self.gradients {
-            uses[self.root(gradient) as usize] += 1;
-        }
-        uses
-    }
-
-    /// The last work that reads each root, views included; the end for what must survive the step.
-    fn last_reads(&self) -> Vec<usize> {
-        let mut last = vec![0; self.values.len()];
+    /// How often each root is read, views included, and the last work that reads it. What is pinned is read once more, at the end,
+    /// and a gradient once more too.
+    fn reads(&self) -> (Vec<usize>, Vec<usize>) {
+        let (mut uses, mut last) = (vec![0; self.values.len()], vec![0; self.values.len()]);
         for (at, work) in self.work.iter().enumerate() {
             for list in &work.reads() {
-                list.iter().for_each(|&value| last[self.root(value) as usize] = at);
+                for &value in *list {
+                    let root = self.root(value) as usize;
+                    uses[root] += 1;
+                    last[root] = at;
+                }
             }
         }
         for (id, value) in self.values.iter().enumerate() {
             if value.pinned {
+                uses[id] += 1;
                 last[id] = self.work.len();
             }
         }
-        last
+        for &(_, gradient) in &self.gradients {
+            uses[self.root(gradient) as usize] += 1;
+        }
+        (uses, last)
     }
 
     /// Moves an activation into the op whose only reader it is.
     fn fuse_activations(&mut self) {
-        let uses = self.uses();
+        let (uses, _) = self.reads();
         for at in 0..self.work.len() {
             let Work::Compute { op, inputs, output, .. } = &self.work[at] else { continue };
             let (Some(activation), &[input]) = (op.as_activation(), inputs.as_slice()) else { continue };
@@ -701,8 +693,7 @@ impl<'a, T: Element> Lowering<'a, T> {
     /// Turns `a + f(…)` into `a += f(…)` where `f` can do that, nobody else reads its result, and the sum is the last to
     /// read `a`.
     fn fuse_sums(&mut self) {
-        let uses = self.uses();
-        let mut last_read = self.last_reads();
+        let (uses, mut last_read) = self.reads();
         for &(_, gradient) in &self.gradients {
             // Its update is still to come.
             last_read[self.root(gradient) as usize] = self.work.len();
@@ -837,7 +828,7 @@ impl<'a, T: Element> Lowering<'a, T> {
 
     /// Joins the computation of a gradient with its update where both can be done part by part.
     fn split_updates(&mut self) {
-        let uses = self.uses();
+        let (uses, _) = self.reads();
         for at in 0..self.work.len() {
             let Work::Update { parameter, gradient } = self.work[at] else { continue };
             let root = self.root(gradient);
@@ -893,7 +884,7 @@ impl<'a, T: Element> Lowering<'a, T> {
         let real = size_of::<T>();
         let end = self.work.len();
         let alignment = planner.alignment;
-        let last_read = self.last_reads();
+        let (_, last_read) = self.reads();
 
         // Storages: what occupies one place for one stretch of time, by a chain of values that follow each other.
         let mut storages: Vec<Storage> = Vec::new();
@@ -1112,6 +1103,12 @@ fn place_residents<T: Element>(
         }
     }
     end.filter(|&end| isize::try_from(end).is_ok()).map(|_| residents)
+}
+
+/// Whether the same parameters and buffers lie in the same places. Not where sessions are compiled, whose code is to be fast.
+#[inline(never)]
+pub(crate) fn same_residents(some: &[Resident], others: &[Resident]) -> bool {
+    some == others
 }
 
 impl Resident {

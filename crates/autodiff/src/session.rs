@@ -2,6 +2,7 @@
 
 #[cfg(feature = "std")]
 use crate::plan::Step;
+use crate::plan::same_residents;
 use crate::{
     BindError, Element, Kind, ParameterSpec, Plan, Slot,
     engine::{self, Engine, NotFinite, OtherState},
@@ -203,7 +204,7 @@ impl<'m, T: Element> Session<'m, T> {
     /// # Errors
     /// The other plan has other parameters, or its arena is larger than the session's. Nothing has changed then.
     pub fn swap(&mut self, other: &mut Plan<T>) -> Result<(), BindError> {
-        if self.plan.residents != other.residents || self.plan.alignment != other.alignment {
+        if !same_residents(&self.plan.residents, &other.residents) || self.plan.alignment != other.alignment {
             return Err(BindError::OtherParameters);
         }
         if other.arena_bytes() > self.arena.len() {
