@@ -73,7 +73,6 @@ pub(crate) struct Inner<T: Element> {
     pub paths: Vec<String>,
     pub path: u32,
     pub parameters: Vec<ParameterSpec>,
-    pub parameter_nodes: Vec<Option<u32>>,
     pub inputs: Vec<u32>,
     pub assignments: Vec<(usize, u32)>,
     pub streams: u64,
@@ -122,14 +121,12 @@ impl<T: Element> Graph<T> {
     /// A graph over the given parameters and buffers. The same list gives every plan the same memory layout for them,
     /// so plans for training, for the last short batch and for evaluation share one session.
     pub fn with_parameters(parameters: Vec<ParameterSpec>, mode: Mode) -> Self {
-        let parameter_nodes = parameters.iter().map(|_| None).collect();
         Graph {
             inner: RefCell::new(Inner {
                 nodes: Vec::new(),
                 paths: alloc::vec![String::new()],
                 path: 0,
                 parameters,
-                parameter_nodes,
                 inputs: Vec::new(),
                 assignments: Vec::new(),
                 streams: 0,
@@ -170,12 +167,13 @@ impl<T: Element> Graph<T> {
     #[track_caller]
     pub fn parameter(&self, index: usize) -> Var<'_, T> {
         let (shape, known, count) = {
-            let Inner { parameters, parameter_nodes, .. } = &*self.inner.borrow();
+            let Inner { parameters, nodes, .. } = &*self.inner.borrow();
             let shape = parameters.get(index).map(|spec| spec.shape);
-            (shape, parameter_nodes.get(index).copied().flatten(), parameters.len())
+            let is_it = |node: &Node<T>| matches!(node.source, Source::Parameter(other) if other == index);
+            (shape, nodes.iter().position(is_it), parameters.len())
         };
         if let Some(id) = known {
-            return Var { graph: self, id };
+            return Var { graph: self, id: id as u32 };
         }
         let source = match shape {
             Some(_) => Source::Parameter(index),
@@ -184,11 +182,7 @@ impl<T: Element> Graph<T> {
                 Source::Input("missing".into())
             }
         };
-        let var = self.push(source, Vec::new(), ValueType::real(shape.unwrap_or(Shape::SCALAR)));
-        if let Some(node) = self.inner.borrow_mut().parameter_nodes.get_mut(index) {
-            *node = Some(var.id);
-        }
-        var
+        self.push(source, Vec::new(), ValueType::real(shape.unwrap_or(Shape::SCALAR)))
     }
 
     /// The parameters and buffers that the graph was made with.
