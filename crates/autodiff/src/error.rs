@@ -273,6 +273,12 @@ mod with_alloc {
 
     impl fmt::Display for Error {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            (**self).fmt(f)
+        }
+    }
+
+    impl fmt::Display for Mistake {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             if !self.path.is_empty() {
                 write!(f, "{}: ", self.path)?;
             }

@@ -845,10 +845,14 @@ impl<'a, T: Element> Lowering<'a, T> {
                     _ => false,
                 });
             let large = self.values[*output as usize].ty.len() > PART;
-            if matrix && alone && stays && large && op.evaluates_parts() {
-                if let Some((.., updates)) = self.postpone(made, at) {
-                    *updates = Some(parameter);
-                }
+            if matrix
+                && alone
+                && stays
+                && large
+                && op.evaluates_parts()
+                && let Some((.., updates)) = self.postpone(made, at)
+            {
+                *updates = Some(parameter);
             }
         }
     }
