@@ -241,8 +241,9 @@ fn build(workspace: &Workspace, machine: &Machine, program: &Program) -> Result<
         flags.push("-Ctarget-feature=+simd128".to_owned());
     }
     if route != Route::Installed {
-        // A panic is one illegal instruction, whose trap ends the program, and the arithmetic of `f64` is as small as it can be.
-        flags.push("-Zunstable-options -Cpanic=immediate-abort".to_owned());
+        // A panic is one illegal instruction, whose trap ends the program, mistakes do not say on which line of the source they were
+        // made, which a board has nobody to tell, and the arithmetic of `f64` is as small as it can be.
+        flags.push("-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none".to_owned());
         command.args(["--config", "profile.firmware.package.compiler_builtins.opt-level='z'"]);
     }
     command.env("RUSTFLAGS", flags.join(" "));

@@ -1,9 +1,8 @@
 //! Reverse-mode differentiation: walks the graph backwards and records the gradients as more nodes.
 
-use crate::{Element, Error, ErrorKind, Graph, Kind, Op, Shared, Var, graph::Source};
+use crate::{Element, Error, ErrorKind, Graph, Kind, Op, Shared, Var, graph::Source, plan::unlocated};
 use alloc::{string::String, vec, vec::Vec};
 use bantam_kernels::functions;
-use core::panic::Location;
 
 /// The gradient of one input of an op.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +80,7 @@ impl<T: Element> Graph<T> {
     ) -> Result<Vec<Var<'g, T>>, Error> {
         self.check()?;
         if !self.owns(loss) || !self.owns(seed) || !wrt.iter().all(|var| self.owns(*var)) {
-            return Err(Error { kind: ErrorKind::OtherGraph, path: String::new(), location: None });
+            return Err(unlocated(ErrorKind::OtherGraph));
         }
         let got = loss.value_type();
         if got.len() != 1 || got.kind != Kind::Real {
@@ -116,11 +115,11 @@ impl<T: Element> Graph<T> {
             if !active[id] {
                 continue;
             }
-            let Some((op, inputs, path)) = self.op_at(id as u32) else { continue };
-            let seen: Vec<_> = inputs.iter().map(|input| as_seen(*input)).collect();
+            let Some((op, mut seen, path)) = self.op_at(id as u32) else { continue };
+            seen.iter_mut().for_each(|input| *input = as_seen(*input));
             let node = NodeRef { inputs: &seen, output: as_seen(Var { graph: self, id: id as u32 }) };
             let before = core::mem::replace(&mut self.inner.borrow_mut().path, path);
-            let flown = self.pass_on(id as u32, &*op, &inputs, &node, dy, &active, &mut gradients);
+            let flown = self.pass_on(id as u32, &*op, &node, dy, &active, &mut gradients);
             self.inner.borrow_mut().path = before;
             flown?;
         }
@@ -176,19 +175,18 @@ impl<T: Element> Graph<T> {
     }
 
     /// Adds what flows from node `id` to the gradients of its inputs.
-    #[allow(clippy::too_many_arguments, reason = "the node as it is, and as its derivative sees it")]
     fn pass_on<'g>(
         &'g self,
         id: u32,
         op: &dyn Op<T>,
-        inputs: &[Var<'g, T>],
         node: &NodeRef<'_, 'g, T>,
         dy: Var<'g, T>,
         active: &[bool],
         gradients: &mut [Option<Var<'g, T>>],
     ) -> Result<(), Error> {
         let flows = op.vjp(node, dy);
-        for (operand, input) in inputs.iter().enumerate() {
+        for operand in 0..node.inputs.len() {
+            let input = Var { graph: self, id: self.inner.borrow().nodes[id as usize].inputs[operand] };
             if !active[input.id as usize] {
                 continue;
             }
@@ -238,9 +236,6 @@ impl<T: Element> Graph<T> {
     }
 
     pub(crate) fn error_at(&self, id: u32, kind: ErrorKind) -> Error {
-        let inner = self.inner.borrow();
-        let node = &inner.nodes[id as usize];
-        let location: &'static Location<'static> = node.location;
-        Error { kind, path: inner.paths[node.path as usize].clone(), location: Some(location) }
+        self.inner.borrow().error_at(id as usize, kind)
     }
 }

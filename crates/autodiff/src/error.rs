@@ -162,15 +162,15 @@ impl fmt::Display for BindError {
 impl core::error::Error for BindError {}
 
 #[cfg(feature = "alloc")]
-pub use with_alloc::{Error, ErrorKind};
+pub use with_alloc::{Error, ErrorKind, Mistake};
 
 #[cfg(feature = "alloc")]
 mod with_alloc {
     use super::OpError;
-    use crate::{ValueType, VerifyError};
+    use crate::{Shared, ValueType, VerifyError};
     use alloc::string::String;
     use bantam_core::Shape;
-    use core::{fmt, panic::Location};
+    use core::{fmt, ops::Deref, panic::Location};
 
     /// What is wrong with a graph.
     #[derive(Clone, Debug, PartialEq)]
@@ -238,9 +238,31 @@ mod with_alloc {
 
     /// What is wrong with a graph, in which layer and on which line of the caller's code.
     ///
-    /// Prints like `fc1: linear expects 50 features, got 10 (shape [32, 10]) (src/main.rs:12:9)`.
+    /// Prints like `fc1: linear expects 50 features, got 10 (shape [32, 10]) (src/main.rs:12:9)`. As small as an address, since
+    /// nearly everything that records or plans may return one; reads as a [`Mistake`]: `error.kind`.
     #[derive(Clone, Debug, PartialEq)]
-    pub struct Error {
+    pub struct Error(Shared<Mistake>);
+
+    impl Error {
+        pub(crate) fn new(
+            kind: ErrorKind,
+            path: String,
+            location: Option<&'static Location<'static>>,
+        ) -> Error {
+            Error(Shared::new(Mistake { kind, path, location }))
+        }
+    }
+
+    impl Deref for Error {
+        type Target = Mistake;
+        fn deref(&self) -> &Mistake {
+            &self.0
+        }
+    }
+
+    /// What an [`Error`] says.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Mistake {
         /// What is wrong.
         pub kind: ErrorKind,
         /// The path of the layer; empty outside of any.
@@ -250,6 +272,12 @@ mod with_alloc {
     }
 
     impl fmt::Display for Error {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            (**self).fmt(f)
+        }
+    }
+
+    impl fmt::Display for Mistake {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             if !self.path.is_empty() {
                 write!(f, "{}: ", self.path)?;

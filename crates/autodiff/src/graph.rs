@@ -1,6 +1,7 @@
 //! What to compute: nodes, recorded by ordinary Rust code that works on [`Var`]s.
 
 use crate::ops::BuiltIn;
+use crate::plan::Pass;
 use crate::{Element, Error, ErrorKind, Kind, Op, OpError, Shared, ValueType};
 use alloc::{string::String, vec::Vec};
 use bantam_core::Shape;
@@ -72,7 +73,6 @@ pub(crate) struct Inner<T: Element> {
     pub paths: Vec<String>,
     pub path: u32,
     pub parameters: Vec<ParameterSpec>,
-    pub parameter_nodes: Vec<Option<u32>>,
     pub inputs: Vec<u32>,
     pub assignments: Vec<(usize, u32)>,
     pub streams: u64,
@@ -80,6 +80,16 @@ pub(crate) struct Inner<T: Element> {
     /// Finds what the backward pass sees of a node, once one is marked to be computed again: a board holds it if its program
     /// asks for it.
     pub recompute: Option<Recompute<T>>,
+    /// The planner's pass for assignments, once there is one.
+    pub assign: Option<Pass<T>>,
+}
+
+impl<T: Element> Inner<T> {
+    /// A mistake of node `id`, in its layer and on its line.
+    pub fn error_at(&self, id: usize, kind: ErrorKind) -> Error {
+        let node = &self.nodes[id];
+        Error::new(kind, self.paths[node.path as usize].clone(), Some(node.location))
+    }
 }
 
 /// See [`Graph::compute_again`].
@@ -111,19 +121,18 @@ impl<T: Element> Graph<T> {
     /// A graph over the given parameters and buffers. The same list gives every plan the same memory layout for them,
     /// so plans for training, for the last short batch and for evaluation share one session.
     pub fn with_parameters(parameters: Vec<ParameterSpec>, mode: Mode) -> Self {
-        let parameter_nodes = parameters.iter().map(|_| None).collect();
         Graph {
             inner: RefCell::new(Inner {
                 nodes: Vec::new(),
                 paths: alloc::vec![String::new()],
                 path: 0,
                 parameters,
-                parameter_nodes,
                 inputs: Vec::new(),
                 assignments: Vec::new(),
                 streams: 0,
                 error: None,
                 recompute: None,
+                assign: None,
             }),
             mode,
         }
@@ -157,23 +166,23 @@ impl<T: Element> Graph<T> {
     /// node, so tied weights are nothing special.
     #[track_caller]
     pub fn parameter(&self, index: usize) -> Var<'_, T> {
-        let found = {
-            let inner = self.inner.borrow();
-            inner.parameters.get(index).map(|spec| (spec.shape, inner.parameter_nodes[index]))
+        let (shape, known, count) = {
+            let Inner { parameters, nodes, .. } = &*self.inner.borrow();
+            let shape = parameters.get(index).map(|spec| spec.shape);
+            let is_it = |node: &Node<T>| matches!(node.source, Source::Parameter(other) if other == index);
+            (shape, nodes.iter().position(is_it), parameters.len())
         };
-        match found {
-            Some((_, Some(id))) => Var { graph: self, id },
-            Some((shape, None)) => {
-                let var = self.push(Source::Parameter(index), Vec::new(), ValueType::real(shape));
-                self.inner.borrow_mut().parameter_nodes[index] = Some(var.id);
-                var
-            }
-            None => {
-                let count = self.inner.borrow().parameters.len();
-                self.fail(ErrorKind::NoParameter { index, count });
-                self.push(Source::Input("missing".into()), Vec::new(), ValueType::real(Shape::SCALAR))
-            }
+        if let Some(id) = known {
+            return Var { graph: self, id: id as u32 };
         }
+        let source = match shape {
+            Some(_) => Source::Parameter(index),
+            None => {
+                self.fail(ErrorKind::NoParameter { index, count });
+                Source::Input("missing".into())
+            }
+        };
+        self.push(source, Vec::new(), ValueType::real(shape.unwrap_or(Shape::SCALAR)))
     }
 
     /// The parameters and buffers that the graph was made with.
@@ -195,7 +204,9 @@ impl<T: Element> Graph<T> {
             let error = OpError::Kind { op: "assign", operand: 0, expected: Kind::Real, got: new.kind };
             return self.fail_op(error);
         }
-        self.inner.borrow_mut().assignments.push((index, value.id));
+        let mut inner = self.inner.borrow_mut();
+        inner.assignments.push((index, value.id));
+        inner.assign = Some(|lowering| lowering.assign());
     }
 
     /// Records an op of your own. Built-in ops are recorded in the same way.
@@ -216,19 +227,24 @@ impl<T: Element> Graph<T> {
     /// Records an op that is already shared.
     #[track_caller]
     pub fn apply_shared<'g>(&'g self, op: Shared<dyn Op<T>>, inputs: &[Var<'g, T>]) -> Var<'g, T> {
-        if !inputs.iter().all(|x| self.owns(*x)) {
-            self.fail(ErrorKind::OtherGraph);
-            return self.push(Source::Op(op), Vec::new(), ValueType::real(Shape::SCALAR));
-        }
-        let types: Vec<ValueType> = inputs.iter().map(|x| x.value_type()).collect();
-        let value = match op.infer(&types) {
-            Ok(value) => value,
-            Err(error) => {
-                self.fail(ErrorKind::Op(error));
-                types.first().copied().unwrap_or(ValueType::real(Shape::SCALAR))
+        let (mut ids, mut value) = (Vec::new(), ValueType::real(Shape::SCALAR));
+        if inputs.iter().all(|x| self.owns(*x)) {
+            let mut types = Vec::new();
+            for x in inputs {
+                types.push(x.value_type());
+                ids.push(x.id);
             }
-        };
-        self.push(Source::Op(op), inputs.iter().map(|x| x.id).collect(), value)
+            match op.infer(&types) {
+                Ok(found) => value = found,
+                Err(error) => {
+                    self.fail(ErrorKind::Op(error));
+                    value = types.first().copied().unwrap_or(value);
+                }
+            }
+        } else {
+            self.fail(ErrorKind::OtherGraph);
+        }
+        self.push(Source::Op(op), ids, value)
     }
 
     /// Records that what follows belongs to the layer at `path`, until the returned guard is dropped.
@@ -267,7 +283,7 @@ impl<T: Element> Graph<T> {
         let mut inner = self.inner.borrow_mut();
         if inner.error.is_none() {
             let path = inner.paths[inner.path as usize].clone();
-            inner.error = Some(Error { kind, path, location: Some(Location::caller()) });
+            inner.error = Some(Error::new(kind, path, Some(Location::caller())));
         }
     }
 
@@ -284,7 +300,7 @@ impl<T: Element> Graph<T> {
 
     #[track_caller]
     fn push(&self, source: Source<T>, inputs: Vec<u32>, mut value: ValueType) -> Var<'_, T> {
-        if !value.is_usable(size_of::<T>()) {
+        if matches!(value.checked_bytes(size_of::<T>()), None | Some(0)) {
             self.fail(ErrorKind::Size { shape: value.shape });
             // Nobody after this computes with an impossible number of elements.
             value.shape = Shape::SCALAR;

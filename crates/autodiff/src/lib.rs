@@ -57,7 +57,7 @@ mod value;
 pub use differentiate::{Gradient, NodeRef};
 pub use error::{BindError, OpError};
 #[cfg(feature = "alloc")]
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Mistake};
 #[cfg(feature = "alloc")]
 pub use graph::{Graph, Mode, ParameterSpec, Scope, Var};
 pub use op::{Inputs, Io, Op, Output, Slot, StepContext};

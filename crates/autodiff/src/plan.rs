@@ -208,7 +208,7 @@ pub struct Plan<T: Element = f32> {
 }
 
 /// Changes what is to be computed.
-type Pass<T> = fn(&mut Lowering<'_, T>);
+pub(crate) type Pass<T> = fn(&mut Lowering<'_, T>);
 
 /// Settings of a plan to be. See [`Graph::planner`].
 pub struct Planner<'g, T: Element = f32> {
@@ -381,21 +381,22 @@ impl<'g, T: Element> Planner<'g, T> {
 
         let mut gradients = Vec::new();
         if let Some(loss) = self.loss {
-            let (mut trained, mut wrt) = (Vec::new(), Vec::new());
+            let mut wrt = Vec::new();
             for index in 0..self.state_lens.len() {
                 let trains = graph.inner.borrow().parameters[index].trains();
                 if trains {
-                    trained.push(index);
+                    gradients.push((index, NO_VALUE));
                     wrt.push(graph.parameter(index));
                 }
             }
             let found = graph.pull_back(loss, graph.record(LossScale, &[]), &wrt)?;
-            for (index, gradient) in trained.into_iter().zip(found) {
-                gradients.push((index, gradient.id));
+            for ((_, gradient), found) in gradients.iter_mut().zip(found) {
+                *gradient = found.id;
             }
         }
         let inner = graph.inner.borrow();
-        let plan = Lowering::new(&inner, &self, gradients)?.finish()?;
+        let residents = self.place_residents(&inner.parameters)?;
+        let plan = Lowering::new(&inner, &self, residents, gradients).plan()?;
         // The session's memory safety rests on this, and ops that are not ours had a say in the plan. The passes keep values apart
         // whatever an op says; that they do is checked on hosts, and a board takes their word as it takes that of a plan in flash.
         #[cfg(any(feature = "std", debug_assertions))]
@@ -412,8 +413,8 @@ impl<'g, T: Element> Planner<'g, T> {
         };
         let fits = |index: usize, spec: &ParameterSpec| {
             let there = &residents[index];
-            let same = (&there.spec.path, there.spec.shape, there.spec.buffer)
-                == (&spec.path, spec.shape, spec.buffer);
+            let ParameterSpec { path, shape, buffer, .. } = &there.spec;
+            let same = *path == spec.path && *shape == spec.shape && *buffer == spec.buffer;
             // What is only evaluated has no say in what the optimizer keeps.
             let trains = self.loss.is_some() && spec.trains();
             let state = there.state.value.len() == self.state_lens[index];
@@ -428,8 +429,8 @@ impl<'g, T: Element> Planner<'g, T> {
 }
 
 /// A mistake that belongs to no line of the graph.
-fn unlocated(kind: ErrorKind) -> Error {
-    Error { kind, path: String::new(), location: None }
+pub(crate) fn unlocated(kind: ErrorKind) -> Error {
+    Error::new(kind, String::new(), None)
 }
 
 /// Where a value must lie.
@@ -469,6 +470,8 @@ enum Work<T: Element> {
         parameter: usize,
         gradient: u32,
     },
+    /// What was joined with other work.
+    Done,
 }
 
 impl<T: Element> Work<T> {
@@ -481,27 +484,28 @@ impl<T: Element> Work<T> {
     fn writes(&self) -> Option<u32> {
         match self {
             Work::Compute { output, .. } => Some(*output),
-            Work::Update { .. } => None,
+            Work::Update { .. } | Work::Done => None,
         }
     }
 
-    fn reads(&self) -> impl Iterator<Item = u32> {
-        let (inputs, extra): (&[u32], Option<u32>) = match self {
-            Work::Compute { inputs, onto, .. } => (inputs, *onto),
-            Work::Update { gradient, .. } => (&[], Some(*gradient)),
-        };
-        inputs.iter().copied().chain(extra)
+    /// The values that are read, in two lists.
+    fn reads(&self) -> [&[u32]; 2] {
+        match self {
+            Work::Compute { inputs, onto, .. } => [inputs, onto.as_slice()],
+            Work::Update { gradient, .. } => [core::slice::from_ref(gradient), &[]],
+            Work::Done => [&[]; 2],
+        }
     }
 }
 
 /// The plan while it is being made.
-struct Lowering<'a, T: Element> {
+pub(crate) struct Lowering<'a, T: Element> {
     inner: &'a Inner<T>,
     planner: &'a Planner<'a, T>,
     work: Vec<Work<T>>,
     values: Vec<Value>,
     residents: Shared<Vec<Resident>>,
-    deferred: Vec<usize>,
+    deferred: Vec<Update>,
     gradients: Vec<(usize, u32)>,
 }
 
@@ -509,50 +513,73 @@ impl<'a, T: Element> Lowering<'a, T> {
     fn new(
         inner: &'a Inner<T>,
         planner: &'a Planner<'a, T>,
+        residents: Shared<Vec<Resident>>,
         gradients: Vec<(usize, u32)>,
-    ) -> Result<Self, Error> {
-        let mut values: Vec<Value> = inner
-            .nodes
-            .iter()
-            .enumerate()
-            .map(|(id, node)| Value {
+    ) -> Self {
+        let mut values: Vec<Value> = Vec::with_capacity(inner.nodes.len());
+        for (root, node) in (0..).zip(&inner.nodes) {
+            values.push(Value {
                 ty: node.value,
                 place: match node.source {
                     Source::Parameter(index) => Place::Parameter(index),
                     _ => Place::Anywhere,
                 },
                 pinned: matches!(node.source, Source::Input(_)),
-                root: id as u32,
-                forward: planner.loss.is_some_and(|loss| id <= loss.id as usize || node.again),
-            })
-            .collect();
-        // Views: a reshape is its input under another name.
-        for (id, node) in inner.nodes.iter().enumerate() {
+                root,
+                forward: planner.loss.is_some_and(|loss| root <= loss.id || node.again),
+            });
+        }
+        Lowering { inner, planner, work: Vec::new(), values, residents, deferred: Vec::new(), gradients }
+    }
+
+    /// Every pass, one after the other.
+    fn plan(mut self) -> Result<Plan<T>, Error> {
+        let Planner { accumulate, split, order, updates_parts, .. } = *self.planner;
+        self.find_views()?;
+        self.select();
+        if let Some(assign) = self.inner.assign {
+            assign(&mut self);
+        }
+        self.fuse_activations();
+        if let Some(accumulate) = accumulate {
+            accumulate(&mut self);
+        }
+        self.fuse_sums();
+        self.place_updates(order);
+        if let Some(split) = split.filter(|_| updates_parts && order == UpdateOrder::InParts) {
+            split(&mut self);
+        }
+        self.allocate()
+    }
+
+    /// A reshape is its input under another name.
+    fn find_views(&mut self) -> Result<(), Error> {
+        for (id, node) in self.inner.nodes.iter().enumerate() {
             if let Source::Op(op) = &node.source
                 && op.is_alias()
             {
-                let input = node.inputs.first().map(|&input| values[input as usize]);
+                let input = node.inputs.first().map(|&input| &self.values[input as usize]);
                 let same =
-                    |input: &Value| (input.ty.len(), input.ty.kind) == (node.value.len(), node.value.kind);
+                    |input: &&Value| input.ty.len() == node.value.len() && input.ty.kind == node.value.kind;
                 let Some(input) = input.filter(same) else {
-                    let path = inner.paths[node.path as usize].clone();
-                    let kind = ErrorKind::Alias { op: op.name() };
-                    return Err(Error { kind, path, location: Some(node.location) });
+                    return Err(self.inner.error_at(id, ErrorKind::Alias { op: op.name() }));
                 };
-                values[id].root = input.root;
+                self.values[id].root = input.root;
             }
         }
-        let residents = planner.place_residents(&inner.parameters)?;
-        let (work, deferred) = (Vec::new(), Vec::new());
-        let mut lowering = Lowering { inner, planner, work, values, residents, deferred, gradients };
-        lowering.select();
-        Ok(lowering)
+        Ok(())
     }
 
     /// The value whose bytes `value` is. Asked everywhere, and so a function of its own.
     #[inline(never)]
     fn root(&self, value: u32) -> u32 {
         self.values[value as usize].root
+    }
+
+    /// The last work before number `before` that computes `value`.
+    #[inline(never)]
+    fn producer(&self, value: u32, before: usize) -> Option<usize> {
+        self.work[..before].iter().rposition(|work| work.writes() == Some(value))
     }
 
     fn add_value(&mut self, ty: ValueType, place: Place) -> u32 {
@@ -591,9 +618,13 @@ impl<'a, T: Element> Lowering<'a, T> {
                 self.work.push(Work::compute(op.clone(), node.inputs.clone(), id, id));
             }
         }
-        // Every assignment sees the old values: one that reads a parameter reads it before any is written.
-        let mut assigned = Vec::with_capacity(inner.assignments.len());
-        for &(index, value) in &inner.assignments {
+    }
+
+    /// Copies into parameters and buffers what is assigned to them. Every assignment sees the old values: one that reads a parameter
+    /// reads it before any is written.
+    pub fn assign(&mut self) {
+        let mut assigned = Vec::with_capacity(self.inner.assignments.len());
+        for &(index, value) in &self.inner.assignments {
             let place = self.values[self.root(value) as usize].place;
             // What already lies there is not copied onto itself.
             if place != Place::Parameter(index) {
@@ -614,86 +645,69 @@ impl<'a, T: Element> Lowering<'a, T> {
         output
     }
 
-    /// How often each root is read, views included; pinned roots count as read once more.
-    fn uses(&self) -> Vec<usize> {
-        let mut uses = vec![0; self.values.len()];
-        for work in &self.work {
-            for value in work.reads() {
-                uses[self.root(value) as usize] += 1;
-            }
-        }
-        for (id, value) in self.values.iter().enumerate() {
-            uses[id] += usize::from(value.pinned);
-        }
-        for &(_, gradient) in &self.gradients {
-            uses[self.root(gradient) as usize] += 1;
-        }
-        uses
-    }
-
-    /// The last work that reads each root, views included; the end for what must survive the step.
-    fn last_reads(&self) -> Vec<usize> {
-        let mut last = vec![0; self.values.len()];
+    /// How often each root is read, views included, and the last work that reads it. What is pinned is read once more, at the end,
+    /// and a gradient once more too.
+    fn reads(&self) -> (Vec<usize>, Vec<usize>) {
+        let (mut uses, mut last) = (vec![0; self.values.len()], vec![0; self.values.len()]);
         for (at, work) in self.work.iter().enumerate() {
-            for value in work.reads() {
-                last[self.root(value) as usize] = at;
+            for list in &work.reads() {
+                for &value in *list {
+                    let root = self.root(value) as usize;
+                    uses[root] += 1;
+                    last[root] = at;
+                }
             }
         }
         for (id, value) in self.values.iter().enumerate() {
             if value.pinned {
+                uses[id] += 1;
                 last[id] = self.work.len();
             }
         }
-        last
+        for &(_, gradient) in &self.gradients {
+            uses[self.root(gradient) as usize] += 1;
+        }
+        (uses, last)
     }
 
     /// Moves an activation into the op whose only reader it is.
     fn fuse_activations(&mut self) {
-        let uses = self.uses();
-        let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
-        let mut dead = vec![false; self.work.len()];
-        for (at, is_dead) in dead.iter_mut().enumerate() {
+        let (uses, _) = self.reads();
+        for at in 0..self.work.len() {
             let Work::Compute { op, inputs, output, .. } = &self.work[at] else { continue };
-            let output = *output;
-            producer[output as usize] = Some(at);
             let (Some(activation), &[input]) = (op.as_activation(), inputs.as_slice()) else { continue };
+            let output = *output;
             if self.root(input) != input || uses[input as usize] != 1 {
                 continue;
             }
-            let Some(before) = producer[input as usize] else { continue };
+            let Some(before) = self.producer(input, at) else { continue };
             if let Work::Compute { op, output: target, .. } = &mut self.work[before]
                 && let Some(fused) = op.with_activation(activation)
             {
-                *op = fused;
-                *target = output;
-                producer[output as usize] = Some(before);
-                *is_dead = true;
+                (*op, *target) = (fused, output);
+                self.work[at] = Work::Done;
             }
         }
-        self.drop_dead(&dead);
     }
 
     /// Turns `a + f(…)` into `a += f(…)` where `f` can do that, nobody else reads its result, and the sum is the last to
     /// read `a`.
     fn fuse_sums(&mut self) {
-        let uses = self.uses();
-        let mut last_read = self.last_reads();
+        let (uses, mut last_read) = self.reads();
         for &(_, gradient) in &self.gradients {
             // Its update is still to come.
             last_read[self.root(gradient) as usize] = self.work.len();
         }
         // Values that a sum has taken the place of: whoever reads them must not run later than now.
         let mut taken = vec![false; self.values.len()];
-        let mut producer: Vec<Option<usize>> = vec![None; self.values.len()];
-        let mut dead = vec![false; self.work.len()];
         for at in 0..self.work.len() {
             let Work::Compute { op, inputs, output, onto: None, .. } = &self.work[at] else { continue };
             let output = *output;
-            producer[output as usize] = Some(at);
             let &[a, b] = inputs.as_slice() else { continue };
             // Added up one by one, products round otherwise than added up as a whole. Whether the forward pass may do that
             // hangs on what the backward pass reads: it never does, so that computing again changes no bit.
-            if !op.is_sum() || [output, a, b].into_iter().any(|value| self.values[value as usize].forward) {
+            let forward = |value: u32| self.values[value as usize].forward;
+            if !op.is_sum() || forward(output) || forward(a) || forward(b) {
                 continue;
             }
             let same = |x: u32| self.values[x as usize].ty == self.values[output as usize].ty;
@@ -707,46 +721,51 @@ impl<'a, T: Element> Lowering<'a, T> {
                 let writable = match onto_root.place {
                     Place::Anywhere => {
                         last_read[self.root(onto) as usize] == at
-                            && producer[self.root(onto) as usize].is_some()
+                            && self.producer(self.root(onto), at).is_some()
                             && target.place == Place::Anywhere
                     }
                     place => matches!(place, Place::Accumulator(_)) && place == target.place,
                 };
-                let Some(source) = producer[self.root(from) as usize] else { continue };
+                let Some(source) = self.producer(self.root(from), at) else { continue };
                 let whole = self.values[self.root(from) as usize].ty == target.ty;
                 if !writable || !whole || uses[self.root(from) as usize] != 1 {
                     continue;
                 }
-                let Work::Compute { op, inputs, onto: None, node, .. } = &self.work[source] else { continue };
+                let Work::Compute { op, inputs, onto: None, .. } = &self.work[source] else { continue };
                 // `f` moves to where the sum is: everything that it reads must still be there.
                 let stays =
                     |&input: &u32| self.root(input) != self.root(onto) && !taken[self.root(input) as usize];
                 if inputs.iter().all(stays) && op.accumulates() {
-                    let (op, inputs, node) = (op.clone(), inputs.clone(), *node);
                     inputs.iter().for_each(|&input| last_read[self.root(input) as usize] = at);
                     taken[self.root(onto) as usize] = true;
-                    self.work[at] =
-                        Work::Compute { op, inputs, output, onto: Some(onto), node, updates: None };
-                    dead[source] = true;
+                    if let Some((target, sum, _)) = self.postpone(source, at) {
+                        (*target, *sum) = (output, Some(onto));
+                    }
                     break;
                 }
             }
         }
-        self.drop_dead(&dead);
     }
 
-    fn drop_dead(&mut self, dead: &[bool]) {
-        for (work, dead) in core::mem::take(&mut self.work).into_iter().zip(dead) {
-            if !dead {
-                self.work.push(work);
-            }
+    /// Moves a computation from one place to a later one, of what it is joined with. Returns its output, what it is added onto, and
+    /// the parameter that it updates.
+    #[inline(never)]
+    fn postpone(
+        &mut self,
+        from: usize,
+        to: usize,
+    ) -> Option<(&mut u32, &mut Option<u32>, &mut Option<usize>)> {
+        self.work[to] = core::mem::replace(&mut self.work[from], Work::Done);
+        match &mut self.work[to] {
+            Work::Compute { output, onto, updates, .. } => Some((output, onto, updates)),
+            _ => None,
         }
     }
 
     /// The work after which the loss is known: before that, nothing that outlives the step may change.
     fn after_loss(&self) -> usize {
-        let root = self.planner.loss.map(|loss| self.root(loss.id));
-        self.work.iter().rposition(|work| root.is_some() && work.writes() == root).map_or(0, |at| at + 1)
+        let made = self.planner.loss.and_then(|loss| self.producer(self.root(loss.id), self.work.len()));
+        made.map_or(0, |at| at + 1)
     }
 
     /// Adds each gradient to its running sum, right where it is complete: later would keep alive what it is made from.
@@ -758,13 +777,13 @@ impl<'a, T: Element> Lowering<'a, T> {
             let before = self.add_value(ty, Place::Accumulator(parameter));
             let after = self.add_value(ty, Place::Accumulator(parameter));
             let root = self.root(gradient);
-            let complete =
-                self.work.iter().rposition(|work| work.writes() == Some(root)).map_or(0, |at| at + 1);
-            let complete = complete.max(after_loss);
+            let complete = self.producer(root, self.work.len()).map_or(0, |at| at + 1).max(after_loss);
             let sum = T::share(Alike(functions::Add));
             let sum = Work::compute(sum, vec![before, gradient], after, gradient);
             insert(&mut self.work, sum, |before, _| before < complete);
-            self.deferred.push(parameter);
+            let Resident { value, accumulator, .. } = &self.residents[parameter];
+            let gradient = accumulator.unwrap_or(*value);
+            self.deferred.push(Update { parameter, gradient, value: NO_VALUE });
         }
         self.deferred.reverse();
     }
@@ -773,15 +792,14 @@ impl<'a, T: Element> Lowering<'a, T> {
     fn place_updates(&mut self, order: UpdateOrder) {
         // The optimizer may scribble over a gradient, so one that is read after the step, that belongs to two parameters
         // or that is no value of its own (the gradient of a in a·b is b) is copied first.
-        let mut taken: Vec<u32> = Vec::new();
         for entry in 0..self.gradients.len() {
             let gradient = self.gradients[entry].1;
             let root = self.root(gradient);
-            let computed = self.work.iter().any(|work| work.writes() == Some(root));
-            if self.values[root as usize].pinned || taken.contains(&root) || !computed {
+            let computed = self.producer(root, self.work.len()).is_some();
+            let taken = self.gradients[..entry].iter().any(|&(_, other)| self.root(other) == root);
+            if self.values[root as usize].pinned || taken || !computed {
                 self.gradients[entry].1 = self.copy(gradient, Place::Anywhere, gradient);
             }
-            taken.push(root);
         }
 
         let (after_loss, end) = (self.after_loss(), self.work.len());
@@ -793,13 +811,13 @@ impl<'a, T: Element> Lowering<'a, T> {
                 UpdateOrder::AtEnd => end,
                 UpdateOrder::AsReady | UpdateOrder::InParts => {
                     let own = Place::Parameter(parameter);
+                    let is_either = |value: &u32| {
+                        let value = self.root(*value);
+                        value == root || self.values[value as usize].place == own
+                    };
                     let matters = |work: &Work<T>| {
-                        work.writes().is_some_and(|written| {
-                            written == root || self.values[written as usize].place == own
-                        }) || work.reads().any(|value| {
-                            let read = self.root(value);
-                            read == root || self.values[read as usize].place == own
-                        })
+                        let ([inputs, more], output) = (work.reads(), work.writes());
+                        [inputs, more, output.as_slice()].iter().any(|list| list.iter().any(is_either))
                     };
                     self.work.iter().rposition(matters).map_or(0, |at| at + 1).max(after_loss)
                 }
@@ -808,33 +826,14 @@ impl<'a, T: Element> Lowering<'a, T> {
         }
     }
 
-    fn finish(mut self) -> Result<Plan<T>, Error> {
-        let Planner { accumulate, split, order, updates_parts, .. } = *self.planner;
-        self.fuse_activations();
-        if let Some(accumulate) = accumulate {
-            accumulate(&mut self);
-        }
-        self.fuse_sums();
-        self.place_updates(order);
-        if let Some(split) = split.filter(|_| updates_parts && order == UpdateOrder::InParts) {
-            split(&mut self);
-        }
-        self.allocate()
-    }
-
     /// Joins the computation of a gradient with its update where both can be done part by part.
     fn split_updates(&mut self) {
-        let uses = self.uses();
-        let mut dead = vec![false; self.work.len()];
+        let (uses, _) = self.reads();
         for at in 0..self.work.len() {
             let Work::Update { parameter, gradient } = self.work[at] else { continue };
             let root = self.root(gradient);
-            let Some(made) = self.work[..at].iter().rposition(|work| work.writes() == Some(root)) else {
-                continue;
-            };
-            let Work::Compute { op, inputs, output, onto: None, node, .. } = &self.work[made] else {
-                continue;
-            };
+            let Some(made) = self.producer(root, at) else { continue };
+            let Work::Compute { op, inputs, output, onto: None, .. } = &self.work[made] else { continue };
             let matrix = self.values[*output as usize].ty == self.residents[parameter].value.value;
             // `uses` counts a gradient twice: for its update, and as a gradient.
             let alone = uses[root as usize] == 2 && !self.values[root as usize].pinned;
@@ -846,14 +845,16 @@ impl<'a, T: Element> Lowering<'a, T> {
                     _ => false,
                 });
             let large = self.values[*output as usize].ty.len() > PART;
-            if matrix && alone && stays && large && op.evaluates_parts() {
-                let (op, inputs, output, node) = (op.clone(), inputs.clone(), *output, *node);
-                let updates = Some(parameter);
-                self.work[at] = Work::Compute { op, inputs, output, onto: None, node, updates };
-                dead[made] = true;
+            if matrix
+                && alone
+                && stays
+                && large
+                && op.evaluates_parts()
+                && let Some((.., updates)) = self.postpone(made, at)
+            {
+                *updates = Some(parameter);
             }
         }
-        self.drop_dead(&dead);
     }
 
     /// The value whose place the output of `work`, number `at`, takes: one that is accumulated onto, or an input that nothing
@@ -863,10 +864,10 @@ impl<'a, T: Element> Lowering<'a, T> {
         if let Some(onto) = onto {
             return Some(self.root(*onto));
         }
-        let ty = self.values[*output as usize].ty;
+        let ty = &self.values[*output as usize].ty;
         for (operand, &input) in inputs.iter().enumerate().filter(|_| self.planner.share) {
             let root = self.root(input);
-            let (dying, seen) = (&self.values[root as usize], self.values[input as usize].ty);
+            let (dying, seen) = (&self.values[root as usize], &self.values[input as usize].ty);
             if dying.place == Place::Anywhere
                 && !dying.pinned
                 && last_read[root as usize] == at
@@ -887,7 +888,7 @@ impl<'a, T: Element> Lowering<'a, T> {
         let real = size_of::<T>();
         let end = self.work.len();
         let alignment = planner.alignment;
-        let last_read = self.last_reads();
+        let (_, last_read) = self.reads();
 
         // Storages: what occupies one place for one stretch of time, by a chain of values that follow each other.
         let mut storages: Vec<Storage> = Vec::new();
@@ -901,8 +902,8 @@ impl<'a, T: Element> Lowering<'a, T> {
                 offset: 0,
             });
         }
-        // The scratch memory of each work: its storage and its elements.
-        let mut scratch_of = vec![(NO_STORAGE, 0); end];
+        // The scratch memory of each work.
+        let mut scratch_of = vec![NO_STORAGE; end];
         let mut types = Vec::new();
         for (at, work) in self.work.iter().enumerate() {
             let Work::Compute { op, inputs, output, updates, .. } = work else { continue };
@@ -914,7 +915,7 @@ impl<'a, T: Element> Lowering<'a, T> {
                 }
                 let elements = op.scratch(&types, self.planner.numerics);
                 if elements > 0 {
-                    scratch_of[at] = (storages.len(), elements);
+                    scratch_of[at] = storages.len();
                     // What is too large for an address is found when bytes are added up.
                     storages.push(Storage {
                         bytes: elements.saturating_mul(real),
@@ -938,8 +939,8 @@ impl<'a, T: Element> Lowering<'a, T> {
             storage_of[*output as usize] = storage;
         }
 
-        let resident_bytes =
-            self.residents.iter().map(Resident::end::<T>).max().unwrap_or(0).next_multiple_of(alignment);
+        let residents_end = self.residents.iter().fold(0, |end, resident| end.max(resident.end::<T>()));
+        let resident_bytes = residents_end.next_multiple_of(alignment);
         // No placement reaches further than one after the other, so below this no offset overflows.
         let unshared = storages.iter().try_fold(resident_bytes, |sum, storage| {
             sum.checked_add(storage.bytes.checked_next_multiple_of(alignment)?)
@@ -968,6 +969,13 @@ impl<'a, T: Element> Lowering<'a, T> {
             slot: slot_of[id as usize],
             value: self.root(id),
         };
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for &id in &inner.inputs {
+            inputs.push(port(inner.nodes[id as usize].name(), id));
+        }
+        for (name, output) in &planner.outputs {
+            outputs.push(port(name, output.id));
+        }
         let loss = planner.loss.map(|loss| port("loss", loss.id));
         let backward_from = planner.loss.map_or(u32::MAX, |loss| loss.id + 1);
 
@@ -975,6 +983,7 @@ impl<'a, T: Element> Lowering<'a, T> {
         let (mut slots, mut values) = (Vec::new(), Vec::new());
         for (at, work) in self.work.iter().enumerate() {
             steps.push(match work {
+                Work::Done => continue,
                 Work::Update { parameter, gradient } => Step::Update(Update {
                     parameter: *parameter,
                     gradient: slot_of[*gradient as usize],
@@ -987,19 +996,19 @@ impl<'a, T: Element> Lowering<'a, T> {
                         values.push(self.root(input));
                     }
                     if loss.as_ref().is_some_and(|loss| loss.value == *output) {
-                        loss_step = at;
+                        loss_step = steps.len();
                     }
                     let mut target = slot_of[*output as usize];
                     if updates.is_some() {
                         target.value = ValueType::real(Shape::of([PART]));
                     }
-                    let (storage, elements) = scratch_of[at];
-                    let scratch = ValueType::real(Shape::of([elements]));
+                    let scratch = storages.get(scratch_of[at]).map_or(0, |storage| storage.bytes / real);
+                    let scratch = ValueType::real(Shape::of([scratch]));
                     Step::Compute(Instruction {
                         op: op.clone(),
                         inputs: start..slots.len(),
                         output: target,
-                        scratch: Slot { offset: offset_of(storage), value: scratch },
+                        scratch: Slot { offset: offset_of(scratch_of[at]), value: scratch },
                         accumulate: onto.is_some(),
                         path: inner.nodes[*node as usize].path,
                         backward: *node >= backward_from,
@@ -1011,19 +1020,14 @@ impl<'a, T: Element> Lowering<'a, T> {
                 }
             });
         }
-        let deferred = self.deferred.iter().map(|&parameter| Update {
-            parameter,
-            gradient: self.residents[parameter].accumulator.unwrap_or(self.residents[parameter].value),
-            value: NO_VALUE,
-        });
         let mut plan = Plan {
             steps,
-            deferred: deferred.collect(),
+            deferred: self.deferred,
             slots,
             values,
             homes,
-            inputs: inner.inputs.iter().map(|&id| port(inner.nodes[id as usize].name(), id)).collect(),
-            outputs: planner.outputs.iter().map(|(name, output)| port(name, output.id)).collect(),
+            inputs,
+            outputs,
             loss,
             loss_step,
             needs_global_norm: planner.needs_global_norm,
@@ -1079,32 +1083,36 @@ fn place_residents<T: Element>(
     accumulate: bool,
     alignment: usize,
 ) -> Option<Vec<Resident>> {
-    let mut offset = 0;
-    let mut place = |shape: Shape| -> Option<Slot> {
+    // `None` once that is too far.
+    let mut end = Some(0);
+    let mut place = |shape: Shape| {
         let value = ValueType::real(shape);
-        let empty = shape.dims().contains(&0);
-        let start = usize::checked_next_multiple_of(offset, alignment)?;
-        if !empty && !value.is_usable(size_of::<T>()) {
-            return None;
-        }
-        let end = start.checked_add(if empty { 0 } else { value.bytes(size_of::<T>()) })?;
-        offset = isize::try_from(end).is_ok().then_some(end)?;
-        Some(Slot { offset: start, value })
+        let start = end.and_then(|end: usize| end.checked_next_multiple_of(alignment));
+        end = start
+            .zip(value.checked_bytes(size_of::<T>()))
+            .and_then(|(start, bytes)| start.checked_add(bytes));
+        Slot { offset: start.unwrap_or(0), value }
     };
     let mut residents = Vec::with_capacity(specs.len());
     for spec in specs {
-        let value = place(spec.shape)?;
+        let value = place(spec.shape);
         residents.push(Resident { spec: spec.clone(), value, state: value, accumulator: None });
     }
     for (resident, &len) in residents.iter_mut().zip(state_lens) {
-        resident.state = place(Shape::of([len]))?;
+        resident.state = place(Shape::of([len]));
     }
     if accumulate {
         for (resident, spec) in residents.iter_mut().zip(specs).filter(|(_, spec)| spec.trains()) {
-            resident.accumulator = Some(place(spec.shape)?);
+            resident.accumulator = Some(place(spec.shape));
         }
     }
-    Some(residents)
+    end.filter(|&end| isize::try_from(end).is_ok()).map(|_| residents)
+}
+
+/// Whether the same parameters and buffers lie in the same places. Not where sessions are compiled, whose code is to be fast.
+#[inline(never)]
+pub(crate) fn same_residents(some: &[Resident], others: &[Resident]) -> bool {
+    some == others
 }
 
 impl Resident {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "std")]
 use crate::plan::Step;
+use crate::plan::same_residents;
 use crate::{
     BindError, Element, Kind, ParameterSpec, Plan, Slot,
     engine::{self, Engine, NotFinite, OtherState},
@@ -49,7 +50,7 @@ impl Arena<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NonFinite {
     /// The op that produced it, or `input` or `parameter`.
-    pub op: String,
+    pub op: &'static str,
     /// The path of the layer or parameter, or the name of the input; may be empty.
     pub path: String,
     /// The session's step.
@@ -59,12 +60,12 @@ pub struct NonFinite {
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the loss is not finite in step {}: the first infinite or undefined value is ", self.step)?;
-        match (self.op.as_str(), self.path.as_str()) {
+        match (self.op, self.path.as_str()) {
             (op @ ("input" | "parameter"), path) => write!(f, "in the {op} {path}"),
             (op, "") => write!(f, "the output of {op}"),
             (op, path) => write!(f, "the output of {op} in {path}"),
         }?;
-        match self.op.as_str() {
+        match self.op {
             "input" => write!(f, "; look at the data"),
             _ => write!(f, "; a lower learning rate or clipped gradients may help"),
         }
@@ -203,7 +204,7 @@ impl<'m, T: Element> Session<'m, T> {
     /// # Errors
     /// The other plan has other parameters, or its arena is larger than the session's. Nothing has changed then.
     pub fn swap(&mut self, other: &mut Plan<T>) -> Result<(), BindError> {
-        if self.plan.residents != other.residents || self.plan.alignment != other.alignment {
+        if !same_residents(&self.plan.residents, &other.residents) || self.plan.alignment != other.alignment {
             return Err(BindError::OtherParameters);
         }
         if other.arena_bytes() > self.arena.len() {
@@ -408,7 +409,7 @@ impl<'m, T: Element> Session<'m, T> {
     /// The loss, which is not finite. A host, which has the same bits, says where that came from.
     #[cfg(not(feature = "std"))]
     fn first_non_finite(&mut self, _loss_scale: f64) -> NonFinite {
-        NonFinite { op: "loss".into(), path: String::new(), step: self.step }
+        NonFinite { op: "loss", path: String::new(), step: self.step }
     }
 
     /// Repeats the forward pass and finds the first value that is not finite. Inputs and parameters are still there.
@@ -418,12 +419,12 @@ impl<'m, T: Element> Session<'m, T> {
         let step = self.step;
         for port in self.plan.inputs.iter().filter(|port| port.slot.value.kind == Kind::Real) {
             if bad(self.slice(port.slot)) {
-                return NonFinite { op: "input".into(), path: port.name.clone(), step };
+                return NonFinite { op: "input", path: port.name.clone(), step };
             }
         }
         for resident in self.plan.residents.iter() {
             if bad(self.slice(resident.value)) {
-                return NonFinite { op: "parameter".into(), path: resident.spec.path.clone(), step };
+                return NonFinite { op: "parameter", path: resident.spec.path.clone(), step };
             }
         }
         for at in 0..=self.plan.loss_step {
@@ -433,10 +434,10 @@ impl<'m, T: Element> Session<'m, T> {
                 && bad(self.slice(instruction.output))
             {
                 let (op, path) = self.plan.names(instruction);
-                return NonFinite { op: op.into(), path: path.into(), step };
+                return NonFinite { op, path: path.into(), step };
             }
         }
-        NonFinite { op: "loss".into(), path: String::new(), step }
+        NonFinite { op: "loss", path: String::new(), step }
     }
 
     fn slice<E>(&self, slot: Slot) -> &[E] {

@@ -65,12 +65,12 @@ impl ValueType {
         self.shape.len()
     }
 
-    /// Whether there is at least one element and every byte can be addressed.
+    /// The number of bytes, if they can be addressed.
     #[cfg(feature = "alloc")]
-    pub(crate) fn is_usable(&self, real: usize) -> bool {
-        let elements = self.shape.dims().iter().try_fold(1_usize, |product, &dim| product.checked_mul(dim));
-        let bytes = elements.and_then(|elements| elements.checked_mul(self.kind.size(real)));
-        bytes.is_some_and(|bytes| bytes > 0 && isize::try_from(bytes).is_ok())
+    pub(crate) fn checked_bytes(&self, real: usize) -> Option<usize> {
+        let size = self.kind.size(real);
+        let bytes = self.shape.dims().iter().try_fold(size, |product, &dim| product.checked_mul(dim));
+        bytes.filter(|&bytes| isize::try_from(bytes).is_ok())
     }
 
     /// The number of bytes, when a number has `real` bytes.

@@ -74,7 +74,7 @@ pub fn prepare<'a>(
         )),
         // The line of the library that recorded the layer says nothing to whoever typed a flag.
         Error::Graph(error) => {
-            Failure::new(bantam::autodiff::Error { location: None, ..error }.to_string())
+            Failure::new(bantam::autodiff::Mistake { location: None, ..(*error).clone() }.to_string())
         }
         error => error.into(),
     })

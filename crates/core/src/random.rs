@@ -77,13 +77,22 @@ impl Key {
     /// assert_ne!(key.stream().next_u32(), key.step(8).stream().next_u32());
     /// ```
     pub fn stream(self) -> Stream {
-        let mut state = mix(self.seed ^ 0x9e37_79b9_7f4a_7c15);
+        let mut state = mix(self.seed ^ GOLDEN);
         for word in [self.purpose as u64, self.step, self.node] {
-            state = mix(state.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ word);
+            state = mix(state.wrapping_add(GOLDEN) ^ word);
         }
-        Stream::seed_from_u64(state)
+        // What `seed_from_u64` makes of the state, without another copy of `mix`.
+        let mut seed = [0; 16];
+        for half in seed.chunks_exact_mut(8) {
+            state = state.wrapping_add(GOLDEN);
+            half.copy_from_slice(&mix(state).to_le_bytes());
+        }
+        Stream::from_seed(seed)
     }
 }
+
+/// 2^64 divided by the golden ratio: what SplitMix64 adds to its state.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finalizer of SplitMix64 (Steele, Lea, Flood, 2014): every input bit reaches every output bit, one to one.
 fn mix(mut z: u64) -> u64 {
@@ -132,6 +141,17 @@ mod tests {
         let drawn = [stream.next_u32(), stream.next_u32(), stream.next_u32()];
         assert_eq!(drawn, PROMISED);
     }
+
+    #[test]
+    fn a_stream_is_seeded_as_its_generator_seeds_itself() {
+        let key = Key::new(42, Purpose::Shuffle).step(3).node(1);
+        let mut state = mix(key.seed ^ GOLDEN);
+        for word in [key.purpose as u64, key.step, key.node] {
+            state = mix(state.wrapping_add(GOLDEN) ^ word);
+        }
+        assert_eq!(key.stream(), Stream::seed_from_u64(state));
+    }
+
     const PROMISED: [u32; 3] = [2_259_583_927, 2_647_467_152, 1_791_399_522];
 
     #[test]

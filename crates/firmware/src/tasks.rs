@@ -53,7 +53,7 @@ impl Dataset for Patterns {
         for x in out {
             let side = if corner.next_u32() < 1 << 31 { -0.5 } else { 0.5 };
             // The sum of three uniform numbers is nearly normal, with a standard deviation of 1/2.
-            let bell = unit_f32(&mut noise) + unit_f32(&mut noise) + unit_f32(&mut noise) - 1.5;
+            let bell = (0..3).map(|_| unit_f32(&mut noise)).sum::<f32>() - 1.5;
             *x = side + 1.2 * bell;
         }
         Ok(())

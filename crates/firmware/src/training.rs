@@ -250,7 +250,7 @@ pub fn descend(network: &mut impl Network, [training, test]: &[impl Dataset; 2])
     for sample in 0..test.len() {
         test.write_features(sample, network.features())?;
         let (logits, label) = (network.logits(), test.label(sample)? as usize);
-        outcome.right += usize::from(logits.iter().all(|score| *score <= logits[label]));
+        outcome.right += usize::from(is_largest(logits, label));
         outcome.tested += 1;
     }
     outcome.hash = hash(network);
@@ -277,8 +277,8 @@ pub fn evaluate(
         let logits = network.logits();
         let classes = logits.len() / batch;
         for (row, scores) in logits.chunks_exact(classes.max(1)).enumerate() {
-            let label = test.label(tested + row)?;
-            right += usize::from(largest(scores) == Some(label as usize));
+            let label = test.label(tested + row)? as usize;
+            right += usize::from(is_largest(scores, label));
         }
         tested += batch;
     }
@@ -286,15 +286,9 @@ pub fn evaluate(
     Ok((right, tested))
 }
 
-/// The position of the largest number.
-fn largest(scores: &[f32]) -> Option<usize> {
-    let mut best = 0;
-    for (i, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = i;
-        }
-    }
-    (!scores.is_empty()).then_some(best)
+/// Whether no number is larger than that at this place.
+fn is_largest(scores: &[f32], place: usize) -> bool {
+    scores.iter().all(|score| *score <= scores[place])
 }
 
 /// A hash of every bit of every parameter.

@@ -13,7 +13,6 @@ mod plain;
 mod pointwise;
 pub mod winograd;
 
-use crate::elementwise::{Span, functions, map};
 use crate::gemm::{
     Activation, Bias, Panel, Product, Source, TILE_COLUMNS, gemm_scratch, load, multiply, panel_depth, store,
 };
@@ -749,7 +748,7 @@ pub fn conv2d_forward<T: Element>(
             && bias.is_none_or(|b| b.len() == shape.channels_out),
     );
     if is_plain(cx) {
-        return plain::forward(cx, shape, x, weight, bias, activation, y, scratch);
+        return plain::forward(shape, x, weight, bias, activation, y, scratch);
     }
     let window = shape.input_window();
     let method = shape.forward_method(numerics_for(cx, scratch.len(), conv2d_forward_scratch, shape));
@@ -772,16 +771,6 @@ pub fn conv2d_forward<T: Element>(
     } else {
         let size = [shape.out_height(), shape.out_width()];
         direct(cx, shape, &window, false, x, packed, finish, y, size, scratch);
-    }
-    apply_long(cx, activation, y);
-}
-
-/// The activations that are too long for the end of every tile.
-fn apply_long<T: Element>(cx: &Context<'_>, activation: Activation, y: &mut [T]) {
-    match activation {
-        Activation::Sigmoid => map(cx, functions::Sigmoid, Span::InPlace(y)),
-        Activation::Tanh => map(cx, functions::Tanh, Span::InPlace(y)),
-        Activation::Identity | Activation::Relu => {}
     }
 }
 
@@ -1086,7 +1075,7 @@ fn correlate<T: Element>(
                 x,
                 weight,
                 bias,
-                activation: if activation == Activation::Relu { activation } else { Activation::Identity },
+                activation,
                 y,
                 image,
                 accumulate,
@@ -1094,7 +1083,6 @@ fn correlate<T: Element>(
             },
         );
     });
-    apply_long(cx, activation, y);
 }
 
 /// The images of one task.

@@ -1,7 +1,7 @@
 //! Dropout whose mask is a function of the key and the position, so that backward draws it again.
 
 use crate::elementwise::Span;
-use crate::parallel::GRAIN;
+use crate::parallel::{GRAIN, any_cut};
 use crate::simd::{Element, Simd, SimdOp};
 use bantam_core::Context;
 use bantam_core::random::Key;
@@ -18,7 +18,7 @@ pub fn dropout<T: Element>(cx: &Context<'_>, key: Key, rate: f32, span: Span<'_,
     // Kept where the hash is at least this. Rates round to a multiple of 2^-32.
     let threshold = if rate < 1.0 { (rate * 4_294_967_296.0) as u32 } else { u32::MAX };
     let scale = if rate < 1.0 { T::from_f64(1.0 / (1.0 - f64::from(rate.max(0.0)))) } else { T::zero() };
-    span.for_each_chunk(cx, GRAIN, |index, span| {
+    span.for_each_chunk(cx, any_cut(GRAIN), |index, span| {
         let start = index as u64 * GRAIN as u64;
         T::run(cx, Dropout { keys, start, threshold, scale, span });
     });

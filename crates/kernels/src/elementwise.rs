@@ -2,7 +2,7 @@
 
 pub mod functions;
 
-use crate::parallel::{GRAIN, for_each_chunk};
+use crate::parallel::{GRAIN, any_cut, for_each_chunk};
 use crate::require;
 use crate::simd::{Element, LANES, Paired, Simd, SimdOp, Vector, run};
 use crate::streams::{in_streams, is_long};
@@ -104,7 +104,7 @@ pub trait ZipFn<T: Element>: Copy + Sync {
 
 /// y = f(x), element by element.
 pub fn map<T: Element, F: MapFn<T>>(cx: &Context<'_>, f: F, span: Span<'_, T>) {
-    span.for_each_chunk(cx, GRAIN, |_, span| run(cx, MapOp { f, span }));
+    span.for_each_chunk(cx, any_cut(GRAIN), |_, span| run(cx, MapOp { f, span }));
 }
 
 /// A map on the calling thread.
@@ -409,7 +409,7 @@ pub fn zip_by<T: Element>(
             require(x.len() > (0..walk.rank).map(reach).sum());
         }
     }
-    for_each_chunk(cx, out, GRAIN, |index, out| walk.zip(cx, f, index * GRAIN, [a, b], out));
+    for_each_chunk(cx, out, any_cut(GRAIN), |index, out| walk.zip(cx, f, index * GRAIN, [a, b], out));
 }
 
 /// As [`zip_by`] for operands that lie as the output does; strides are not looked at.
@@ -420,7 +420,7 @@ pub fn zip_alike<T: Element>(
     b: Arg<'_, T>,
     out: &mut [T],
 ) {
-    for_each_chunk(cx, out, GRAIN, |index, out| {
+    for_each_chunk(cx, out, any_cut(GRAIN), |index, out| {
         let (len, out) = (out.len(), out.as_mut_ptr());
         let line = |arg: Arg<'_, T>| match arg {
             Arg::Out => Line { start: out.cast_const(), step: LANES, next: 0 },

@@ -7,6 +7,12 @@ use core::marker::PhantomData;
 /// Elements of simple work (a few operations each) that are worth a task of their own.
 pub const GRAIN: usize = 1 << 15;
 
+/// Elements of a chunk of work whose bits do not depend on where it is cut: `chunk`, or all of them where there is one core, which then
+/// has no loop over chunks.
+pub(crate) const fn any_cut(chunk: usize) -> usize {
+    if BASELINE_IS_PLAIN { usize::MAX } else { chunk }
+}
+
 /// Calls `task(0)`, …, `task(tasks - 1)`, each at most once, on the executor of `cx`; a single task runs on the calling
 /// thread, and all of them on microcontrollers: processors without vectors are taken to have one core.
 ///
@@ -47,6 +53,9 @@ pub fn for_each_chunk<T: Send>(
     task: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let chunk = chunk.max(1);
+    if BASELINE_IS_PLAIN {
+        return out.chunks_mut(chunk).enumerate().for_each(|(index, out)| task(index, out));
+    }
     let tasks = out.len().div_ceil(chunk);
     let parts = Parts::new(out);
     for_each_task(cx, tasks, |index| {

@@ -4,10 +4,9 @@
 //! is. A product goes by one of three loops, whichever reads its right operand and the result in the order of memory. Each
 //! element starts and adds its products in the order of `k`, as everywhere: the bits are those of the tiles.
 
-use crate::elementwise::{functions, map_slice_in_place};
 use crate::gemm::{Activation, Bias, Gemm};
 use crate::reduce::{SUMS, joined_in_four, one_of_four};
-use crate::simd::{Element, LANES, Scalar};
+use crate::simd::{Element, LANES};
 use crate::streams::in_streams;
 use core::array::from_fn;
 
@@ -84,7 +83,9 @@ pub(crate) fn gemm<T: Element>(
         for (i, row) in c.chunks_exact_mut(n).enumerate() {
             for (j, c) in row.iter_mut().enumerate() {
                 for p in 0..k {
-                    *c += a[i * a_strides[0] + p * a_strides[1]] * b[p * b_strides[0] + j * b_strides[1]];
+                    let b = b.as_ptr().wrapping_add(p * b_strides[0] + j * b_strides[1]);
+                    // SAFETY: `gemm` checked that A reaches to row i and B to column j, each in k.
+                    *c += unsafe { *element(i, p) * *b };
                 }
             }
         }
@@ -108,9 +109,6 @@ pub(crate) fn linear_forward<T: Element>(
     let rows = Rows { start: weight.as_ptr().cast_mut(), stride: x.len() };
     // SAFETY: the weight has a row as long as `x` for each element of `y`, and there are as many biases.
     unsafe { dots(x.as_ptr(), x.len(), rows, y.len(), bias.as_ptr(), y.as_mut_ptr(), relu) };
-    if !relu {
-        activate(activation, y);
-    }
 }
 
 /// See [`crate::linear_backward`], which has checked the lengths.
@@ -164,19 +162,27 @@ pub(crate) fn tree<T: Element>([a, b, c, d, e, f, g, h]: [T; LANES]) -> T {
 #[inline(never)]
 pub(crate) fn fold_row<T: Element>(x: &[T], start: T, join: &dyn Fn(T, T) -> T) -> T {
     let many = joined_in_four(x.len());
-    let mut four = [[start; LANES]; SUMS];
+    // Four vectors, one behind the other.
+    let mut lanes = [start; SUMS * LANES];
     for range in in_streams(many, 1) {
         for (i, x) in x[range].iter().enumerate() {
-            let lane = &mut four[i / LANES % SUMS][i % LANES];
+            let lane = &mut lanes[i % (SUMS * LANES)];
             *lane = join(*lane, *x);
         }
     }
-    let mut lanes = one_of_four(four, |a, b| from_fn(|i| join(a[i], b[i])));
+    for i in 0..LANES {
+        lanes[i] = one_of_four(from_fn(|vector| lanes[vector * LANES + i]), join);
+    }
     for (i, x) in x[many..].iter().enumerate() {
         lanes[i % LANES] = join(lanes[i % LANES], *x);
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    join(join(join(a, e), join(c, g)), join(join(b, f), join(d, h)))
+    // As in a vector's tree.
+    for half in [4, 2, 1] {
+        for i in 0..half {
+            lanes[i] = join(lanes[i], lanes[i + half]);
+        }
+    }
+    lanes[0]
 }
 
 /// Σ a·b of two rows of one length, in the order of [`fold_row`]. If `fast`, numbers below the normal ones may count as zeros.
@@ -215,12 +221,9 @@ fn add_products<T: Element>(a: &[T], b: &[T], count: usize, step: usize, lanes: 
 }
 
 fn activate<T: Element>(activation: Activation, c: &mut [T]) {
-    match activation {
-        Activation::Identity => {}
+    if activation == Activation::Relu {
         // NaN stays.
-        Activation::Relu => c.iter_mut().filter(|c| **c < T::zero()).for_each(|c| *c = T::zero()),
-        Activation::Sigmoid => map_slice_in_place(Scalar::new(), functions::Sigmoid, c),
-        Activation::Tanh => map_slice_in_place(Scalar::new(), functions::Tanh, c),
+        c.iter_mut().filter(|c| **c < T::zero()).for_each(|c| *c = T::zero());
     }
 }
 

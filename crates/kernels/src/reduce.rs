@@ -1,6 +1,6 @@
 //! Sums, means, extremes and products along one axis, in an order that the shape alone fixes.
 
-use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
+use crate::parallel::{GRAIN, Parts, any_cut, for_each_chunk, for_each_task};
 use crate::rows::{SHORT, fold, load_rows};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::streams::in_streams;
@@ -159,8 +159,8 @@ fn columns<T: Element>(
     finish: Finish<T>,
 ) {
     // Columns are independent: a task takes some of them, or some whole outer blocks.
-    let width = (GRAIN / n.max(1)).next_multiple_of(STRIP).min(inner);
-    let per_outer = inner.div_ceil(width.max(1));
+    let width = any_cut((GRAIN / n.max(1)).next_multiple_of(STRIP));
+    let per_outer = inner.div_ceil(width);
     let outer = out.len().checked_div(inner).unwrap_or(0);
     let parts = Parts::new(out);
     for_each_task(cx, outer * per_outer, |task| {

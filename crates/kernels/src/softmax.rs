@@ -3,12 +3,12 @@
 use crate::elementwise::functions::{AddScalar, Mul, MulScalar};
 use crate::elementwise::{MapFn, Span, ZipFn, map_line, map_slice_in_place, zip_slices};
 use crate::gemm::{is_wide, load, store};
-use crate::parallel::{GRAIN, for_each_chunk};
+use crate::parallel::{GRAIN, any_cut, for_each_chunk};
 use crate::plain::tree;
 use crate::reduce::{Join, MANY, Max, Sum, fold_row};
 use crate::require;
 use crate::rows::{Columns, SHORT, fold, load_rows, store_rows};
-use crate::simd::{Element, LANES, Paired, Simd, SimdOp, Vector};
+use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Paired, Simd, SimdOp, Vector};
 use bantam_core::Context;
 
 /// Rows per task.
@@ -38,7 +38,7 @@ fn span_of_rows<T: Element>(
     logarithm: bool,
 ) {
     require(span.len() == rows * columns);
-    let chunk = rows_per_task(columns) * columns;
+    let chunk = any_cut(rows_per_task(columns) * columns);
     span.for_each_chunk(cx, chunk, |_, span| {
         let goal = if logarithm { Goal::Logarithm } else { Goal::Softmax };
         let (x, y) = match span {
@@ -462,7 +462,7 @@ fn backward<T: Element>(
 ) {
     let len = rows * columns;
     require(y.len() == len && dy.len() == len && out.len() == len);
-    let chunk = rows_per_task(columns) * columns;
+    let chunk = any_cut(rows_per_task(columns) * columns);
     for_each_chunk(cx, out, chunk, |index, out| {
         let start = index * chunk;
         let (y, dy) = (&y[start..start + out.len()], &dy[start..start + out.len()]);
@@ -595,15 +595,20 @@ pub fn cross_entropy<T: Element>(
     require(logits.len() == rows * columns && labels.len() == rows);
     // Rows are added in order within a piece, and then the pieces: both fixed by the shape.
     let piece = rows_per_task(columns).max(rows.div_ceil(PIECES));
-    let mut sums = [T::zero(); PIECES];
-    let sums = &mut sums[..rows.div_ceil(piece)];
-    for_each_chunk(cx, sums, 1, |index, sum| {
+    let pieces = rows.div_ceil(piece);
+    let sum = |index: usize| {
         let (start, end) = (index * piece, rows.min((index + 1) * piece));
         let x = Some(&logits[start * columns..end * columns]);
         let goal = Goal::CrossEntropy { labels: &labels[start..end], loss: true, scale: None };
-        sum[0] = T::run(cx, Rows { rows: end - start, columns, x, y: &mut [], goal });
-    });
-    let total = sums.iter().fold(T::zero(), |a, b| a + *b);
+        T::run(cx, Rows { rows: end - start, columns, x, y: &mut [], goal })
+    };
+    let total = if BASELINE_IS_PLAIN {
+        (0..pieces).fold(T::zero(), |total, index| total + sum(index))
+    } else {
+        let mut sums = [T::zero(); PIECES];
+        for_each_chunk(cx, &mut sums[..pieces], 1, |index, place| place[0] = sum(index));
+        sums[..pieces].iter().fold(T::zero(), |a, b| a + *b)
+    };
     total / T::from_f64(rows as f64)
 }
 
@@ -622,7 +627,7 @@ pub fn cross_entropy_backward<T: Element>(
     require(logits.len() == rows * columns && labels.len() == rows && out.len() == logits.len());
     let scale = dloss / T::from_f64(rows as f64);
     let rows_per_task = rows_per_task(columns);
-    for_each_chunk(cx, out, rows_per_task * columns, |index, out| {
+    for_each_chunk(cx, out, any_cut(rows_per_task * columns), |index, out| {
         let (start, rows) = (index * rows_per_task, out.len() / columns);
         let x = Some(&logits[start * columns..][..out.len()]);
         let labels = &labels[start..][..rows];

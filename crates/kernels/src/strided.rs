@@ -1,7 +1,7 @@
 //! Moving data: strided copies and their transposes, rows by index, fill, copy and axpy.
 
 use crate::elementwise::Span;
-use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
+use crate::parallel::{GRAIN, Parts, any_cut, for_each_chunk, for_each_task};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector, dispatch, is_plain};
 use crate::streams::in_streams;
 use crate::{plain, require};
@@ -10,12 +10,12 @@ use core::ops::Range;
 
 /// Every element of `out` becomes `value`.
 pub fn fill<T: Element>(cx: &Context<'_>, value: T, out: &mut [T]) {
-    for_each_chunk(cx, out, GRAIN, |_, out| out.fill(value));
+    for_each_chunk(cx, out, any_cut(GRAIN), |_, out| out.fill(value));
 }
 
 /// out = x.
 pub fn copy<T: Element>(cx: &Context<'_>, x: &[T], out: &mut [T]) {
-    Span::Separate(x, out).for_each_chunk(cx, GRAIN, |_, span| {
+    Span::Separate(x, out).for_each_chunk(cx, any_cut(GRAIN), |_, span| {
         if let Span::Separate(x, out) = span {
             out.copy_from_slice(x);
         }

@@ -169,7 +169,11 @@ impl Scope<'_> {
     }
 
     fn join(&self, name: &str) -> String {
-        if self.path.is_empty() { name.into() } else { [&self.path, ".", name].concat() }
+        let mut path = self.path.clone();
+        for part in [if path.is_empty() { "" } else { "." }, name] {
+            path.push_str(part);
+        }
+        path
     }
 }
 

@@ -1,7 +1,7 @@
 //! Adam, AMSGrad and AdamW: every parameter has its own scale.
 
 use crate::packed::{Blocks, Halves, StatePrecision};
-use crate::update::{Job, Lanes, Rule, check, check_positive, check_unit, named, power, transform};
+use crate::update::{Job, Lanes, Rule, check, check_positive, check_unit, correction, named, transform};
 use bantam_core::{InvalidSetting, UpdateContext};
 use bantam_kernels::{Element, Simd, Vector};
 
@@ -81,8 +81,8 @@ impl ScaleByAdam {
             fresh1: T::from_f64(1.0 - self.beta1),
             keep2: T::from_f64(self.beta2),
             fresh2: T::from_f64(1.0 - self.beta2),
-            correction1: T::from_f64(1.0 / (1.0 - power(self.beta1, updates))),
-            correction2: T::from_f64(1.0 / (1.0 - power(self.beta2, updates))),
+            correction1: T::from_f64(correction(self.beta1, updates)),
+            correction2: T::from_f64(correction(self.beta2, updates)),
             epsilon: T::from_f64(self.epsilon),
         }
     }

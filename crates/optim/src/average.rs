@@ -2,8 +2,8 @@
 
 use crate::transform::forward;
 use crate::update::{
-    Lanes, Step, check, check_not_negative, check_positive, check_rate, check_unit, common_len, decay_of,
-    exponential, logarithm, pieces, power, split, walk,
+    Lanes, Step, check, check_not_negative, check_positive, check_rate, check_unit, common_len, correction,
+    decay_of, exponential, logarithm, pieces, split, walk,
 };
 use bantam_core::{InvalidSetting, Optimizer, Real, Schedule, UpdateContext};
 use bantam_kernels::{Element, Simd, Vector};
@@ -258,7 +258,7 @@ impl<T: Element, S: Schedule> Optimizer<T> for ScheduleFree<S> {
         let total = Real::to_f64(*sum) + rate * rate;
         *sum = T::from_f64(total);
         let share = if total > 0.0 { rate * rate / total } else { 1.0 };
-        let squares = 1.0 / (1.0 - power(self.beta2, cx.step.saturating_add(1)));
+        let squares = correction(self.beta2, cx.step.saturating_add(1));
         let rule = Between {
             begun: cx.step > 0,
             keep2: T::from_f64(self.beta2),
@@ -346,7 +346,7 @@ impl<T: Element, O: Optimizer<T>> Optimizer<T> for Ema<O> {
     fn evaluation(&self, cx: &UpdateContext<'_>, parameter: &mut [T], state: &[T]) {
         let updates = cx.step / self.optimizer.gradients_per_update().max(1);
         if updates > 0 {
-            let correction = T::from_f64(1.0 / (1.0 - power(self.decay, updates)));
+            let correction = T::from_f64(correction(self.decay, updates));
             for (p, mean) in parameter.iter_mut().zip(state) {
                 *p = *mean * correction;
             }

@@ -1,8 +1,8 @@
 //! Adam's kin: AdaMax, Nadam, RAdam, AdaBelief, Adan, and Lion, which keeps signs only.
 
 use crate::update::{
-    Job, Lanes, Rule, check_not_negative, check_positive, check_unit, exponential, logarithm, named, power,
-    sign, square_root, transform,
+    Job, Lanes, Rule, check_not_negative, check_positive, check_unit, correction, exponential, logarithm,
+    named, power, sign, square_root, transform,
 };
 use bantam_core::{InvalidSetting, UpdateContext};
 use bantam_kernels::{Element, Simd, Vector};
@@ -43,11 +43,6 @@ macro_rules! betas {
         }
         transform!($scale);
     };
-}
-
-/// 1 / (1 − βᵗ): undoes the bias of an average that started at 0.
-fn correction(beta: f64, updates: u64) -> f64 {
-    1.0 / (1.0 - power(beta, updates))
 }
 
 betas!(

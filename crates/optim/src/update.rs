@@ -444,6 +444,12 @@ pub(crate) fn power(mut base: f64, mut exponent: u64) -> f64 {
     result
 }
 
+/// 1 / (1 − βᵗ): undoes the bias of an average that started at 0. Not in its callers: on a board, each operation of `f64` is a call.
+#[inline(never)]
+pub(crate) fn correction(beta: f64, updates: u64) -> f64 {
+    1.0 / (1.0 - power(beta, updates))
+}
+
 /// The rate of weight decay for this tensor: none for biases and gains, unless they are asked for.
 pub(crate) fn decay_of(cx: &UpdateContext<'_>, weight_decay: f64, decay_biases: bool) -> f64 {
     if cx.shape.rank() > 1 || decay_biases { weight_decay } else { 0.0 }

@@ -1,6 +1,6 @@
 //! Schedules made of schedules.
 
-use crate::number::{check_not_negative, check_steps, check_unit, narrow};
+use crate::number::{check_not_negative, check_steps, check_unit, narrow, share};
 use bantam_core::{InvalidSetting, Schedule};
 
 /// A straight rise to the first value of another schedule, which then begins.
@@ -52,7 +52,7 @@ impl<S: Schedule> Schedule for WarmUp<S> {
         match self.steps.checked_sub(step) {
             None | Some(0) => self.then.at_f64(step - self.steps),
             Some(left) => {
-                let (done, left) = (step as f64 / self.steps as f64, left as f64 / self.steps as f64);
+                let (done, left) = (share(step, self.steps), share(left, self.steps));
                 self.then.at_f64(0) * (self.start_factor * left + done)
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::number::{
     check_at_least_one, check_length, check_not_negative, check_steps, check_unit, half_wave, narrow, power,
-    progress,
+    progress, share,
 };
 use bantam_core::{InvalidSetting, Schedule};
 
@@ -383,11 +383,7 @@ impl Schedule for Cyclic {
         let (rise, fall) = (self.rise.max(1), self.fall.max(1));
         let length = rise.saturating_add(fall);
         let (cycle, position) = (step / length, step % length);
-        let triangle = if position <= rise {
-            position as f64 / rise as f64
-        } else {
-            (length - position) as f64 / fall as f64
-        };
+        let triangle = if position <= rise { share(position, rise) } else { share(length - position, fall) };
         let height = match self.mode {
             CyclicMode::Triangular => 1.0,
             CyclicMode::Triangular2 => power(0.5, cycle as f64),

@@ -1,6 +1,6 @@
 //! Schedules that fall without knowing where the run ends.
 
-use crate::number::{check_ascending, check_not_negative, check_steps, check_unit, narrow, power};
+use crate::number::{check_ascending, check_not_negative, check_steps, check_unit, narrow, power, share};
 use bantam_core::{InvalidSetting, Schedule};
 
 /// rate · factor^count, kept finite where a factor above 1 grows for too long.
@@ -128,7 +128,7 @@ impl Schedule for Power {
     }
 
     fn at_f64(&self, step: u64) -> f64 {
-        self.rate / power(1.0 + step as f64 / self.every.max(1) as f64, self.exponent.max(0.0))
+        self.rate / power(1.0 + share(step, self.every.max(1)), self.exponent.max(0.0))
     }
 
     fn validate(&self) -> Result<(), InvalidSetting> {
@@ -332,7 +332,7 @@ impl Schedule for Exponential {
     }
 
     fn at_f64(&self, step: u64) -> f64 {
-        decayed(self.rate, self.factor, step as f64 / self.every.max(1) as f64)
+        decayed(self.rate, self.factor, share(step, self.every.max(1)))
     }
 
     fn validate(&self) -> Result<(), InvalidSetting> {

@@ -14,8 +14,14 @@ pub(crate) fn progress(step: u64, steps: Option<u64>) -> (f64, f64) {
     match steps {
         None => (0.0, 1.0),
         Some(steps) if step >= steps => (1.0, 0.0),
-        Some(steps) => (step as f64 / steps as f64, (steps - step) as f64 / steps as f64),
+        Some(steps) => (share(step, steps), share(steps - step, steps)),
     }
+}
+
+/// So many steps of `steps`. A function of its own: on a board, a division of `f64` is calls.
+#[inline(never)]
+pub(crate) fn share(part: u64, steps: u64) -> f64 {
+    part as f64 / steps as f64
 }
 
 /// sin²(π/2 · x) for x in [0, 1]: rises from 0 to 1 along half a cosine wave, as (1 − cos πx)/2 does, without its
@@ -34,7 +40,8 @@ pub(crate) fn half_wave(x: f64) -> f64 {
         series = 1.0 - square / divisor * series;
     }
     let sine = angle * series;
-    if falls { 1.0 - sine * sine } else { sine * sine }
+    let wave = sine * sine;
+    if falls { 1.0 - wave } else { wave }
 }
 
 /// base^exponent, and 0 where `base` is no number to take a power of.

@@ -32,7 +32,6 @@ impl<T: Element> ZipElementwise<T> for f::ReluGrad {
 
 impl<T: Element> Elementwise<T> for f::Sigmoid {
     const NAME: &'static str = "sigmoid";
-    const ACTIVATION: Option<Activation> = Some(Activation::Sigmoid);
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
         dy.alike(y, f::SigmoidGrad).into()
@@ -57,7 +56,6 @@ impl<T: Element> ZipElementwise<T> for f::SigmoidGrad {
 
 impl<T: Element> Elementwise<T> for f::Tanh {
     const NAME: &'static str = "tanh";
-    const ACTIVATION: Option<Activation> = Some(Activation::Tanh);
     #[cfg(feature = "alloc")]
     fn derivative<'g>(self, _: Var<'g, T>, y: Var<'g, T>, dy: Var<'g, T>) -> Gradient<'g, T> {
         dy.alike(y, f::TanhGrad).into()

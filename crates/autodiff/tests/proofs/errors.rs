@@ -119,7 +119,7 @@ fn settings_outside_their_domain() {
         conv(&graph, options);
         let error = graph.check().unwrap_err();
         assert!(error.location.unwrap().line() < at);
-        error.kind
+        error.kind.clone()
     };
     let setting = |rule, got| ErrorKind::Op(OpError::Setting { op: "conv2d", rule, got });
     assert_eq!(
@@ -436,7 +436,7 @@ fn a_loss_that_is_not_finite_names_its_source_and_changes_nothing() {
     session.parameter_mut(0)[..2].copy_from_slice(&[f64::MAX, 0.0]);
     session.input(0).copy_from_slice(&[2.0, 2.0]);
     let error = failing(&mut session);
-    assert_eq!((error.op.as_str(), error.path.as_str(), error.step), ("linear", "first", 0));
+    assert_eq!((error.op, error.path.as_str(), error.step), ("linear", "first", 0));
     // Back to normal, the session goes on.
     session.parameter_mut(0)[..2].copy_from_slice(&[1.0, 0.0]);
     assert_eq!(session.step(&SGD), Ok(0.25 + 2.0));

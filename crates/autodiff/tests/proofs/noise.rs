@@ -166,8 +166,8 @@ fn wrong_strengths_are_named() {
     for (name, noise) in cases {
         let graph = Graph::<f64>::with_parameters(Vec::new(), Mode::Train);
         noise(graph.input("x", Shape::of([2, 3])));
-        match graph.check().unwrap_err().kind {
-            ErrorKind::Op(OpError::Setting { op, .. }) => assert_eq!(op, name),
+        match &graph.check().unwrap_err().kind {
+            ErrorKind::Op(OpError::Setting { op, .. }) => assert_eq!(*op, name),
             other => panic!("{name}: {other:?}"),
         }
     }

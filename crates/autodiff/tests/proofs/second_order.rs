@@ -100,7 +100,7 @@ fn what_has_no_second_derivative_is_an_error() {
         let first = graph.differentiate(y.square().sum_all(), &[of]).unwrap()[0];
         let error = graph.differentiate(first.square().sum_all(), &[x]).unwrap_err();
         assert_eq!(error.path, "norm");
-        error.kind
+        error.kind.clone()
     };
     for (of_rows, through_gain, op) in [
         (false, false, "batch_norm_backward_input"),

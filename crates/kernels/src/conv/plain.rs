@@ -5,11 +5,11 @@
 //! by the input). Eight lanes of `w` are packed side by side and two rows are summed at a time; lanes that are left over are taken
 //! one by one. Each result adds its products in the order of the vectors' methods, so the bits are theirs.
 
-use super::{ConvMethod, ConvShape, Part, Window, apply_long};
+use super::{ConvMethod, ConvShape, Part, Window};
 use crate::gemm::Activation;
 use crate::require;
 use crate::simd::{Element, LANES, Scalar, Vector};
-use bantam_core::{Context, Numerics};
+use bantam_core::Numerics;
 
 /// Three nested loops, the outermost first, over places in the planes and in another slice. Steps back wrap around.
 #[derive(Clone, Copy)]
@@ -326,9 +326,7 @@ impl ConvShape {
 }
 
 /// As [`super::conv2d_forward`], which calls it.
-#[allow(clippy::too_many_arguments, reason = "the operands of one formula")]
 pub(super) fn forward<T: Element>(
-    cx: &Context<'_>,
     shape: &ConvShape,
     x: &[T],
     weight: &[T],
@@ -347,7 +345,6 @@ pub(super) fn forward<T: Element>(
     let finish = Finish { bias, goes_on: false, relu: activation == Activation::Relu, accumulate: false };
     let lanes = [shape.out_group(), window.taps(), shape.out_plane()];
     images(shape.groups, &window, core::iter::once(sums), lanes, x, weight, y, finish, scratch);
-    apply_long(cx, activation, y);
 }
 
 /// As [`super::conv2d_backward_input`], which calls it.

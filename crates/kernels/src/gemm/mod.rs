@@ -13,7 +13,6 @@ pub mod batch;
 pub mod tile;
 pub mod vector;
 
-use crate::elementwise::{MapOp, Span, functions};
 use crate::parallel::{Parts, for_each_task};
 use crate::simd::{BASELINE_IS_PLAIN, Element, LANES, Simd, SimdOp, Vector, is_plain};
 use crate::strided::Transpose;
@@ -49,7 +48,8 @@ pub enum Bias<'a, T> {
     PerRow(&'a [T]),
 }
 
-/// What is applied to each element at the end.
+/// What is applied to each element at the end. Longer functions are passes of their own: at the end of tiles they would save none,
+/// and a board would hold them for networks that never ask for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Activation {
     /// Nothing.
@@ -57,10 +57,6 @@ pub enum Activation {
     Identity,
     /// max(x, 0); NaN stays NaN.
     Relu,
-    /// 1 / (1 + e⁻ˣ).
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
 }
 
 /// Rows of a tile.
@@ -340,22 +336,6 @@ impl<'a, T: Element> Product<'a, T> {
         (self.a.as_ptr().wrapping_add(first), self.a_strides)
     }
 
-    /// The activation, if it is too long for the end of every tile.
-    fn bend(&self, cx: &Context<'_>) {
-        if !matches!(self.activation, Activation::Sigmoid | Activation::Tanh) {
-            return;
-        }
-        for row in self.rows.clone() {
-            let start = self.c.wrapping_add(row * self.c_stride + self.columns.start);
-            // SAFETY: the block of C is this product's alone.
-            let span = Span::InPlace(unsafe { core::slice::from_raw_parts_mut(start, self.columns.len()) });
-            match self.activation {
-                Activation::Tanh => T::run(cx, MapOp { f: functions::Tanh, span }),
-                _ => T::run(cx, MapOp { f: functions::Sigmoid, span }),
-            }
-        }
-    }
-
     /// C += bias, if sums start from what C holds and a bias.
     fn add_bias(&self) {
         let Some(bias) = self.bias.filter(|_| self.accumulate) else { return };
@@ -535,7 +515,6 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
             }
         }
     }
-    product.bend(cx);
 }
 
 /// [`multiply_panels`] with room for a panel of so many elements.

@@ -131,6 +131,7 @@ impl<T: Element> SimdOp for RowsTimesColumn<'_, '_, T> {
     }
 }
 
+#[allow(clippy::needless_range_loop, reason = "sums whose indices are known stay in registers")]
 impl<T: Element> RowsTimesColumn<'_, '_, T> {
     /// `N` rows, each with the bits that it has alone.
     #[inline(always)]
@@ -143,13 +144,12 @@ impl<T: Element> RowsTimesColumn<'_, '_, T> {
         let mut p = 0;
         while p + SUMS * LANES <= x.len() {
             for i in 0..SUMS {
-                let at = p + i * LANES;
-                let x = load(simd, &x[at..at + LANES]);
+                let x = load(simd, &x[p..p + LANES]);
                 for n in 0..N {
-                    sums[n][i] = load(simd, &lines[n][at..at + LANES]).mul_add(x, sums[n][i]);
+                    sums[n][i] = load(simd, &lines[n][p..p + LANES]).mul_add(x, sums[n][i]);
                 }
+                p += LANES;
             }
-            p += SUMS * LANES;
         }
         let mut sums = sums.map(|[a, b, c, d]| (a + c) + (b + d));
         while p < x.len() {

@@ -61,7 +61,7 @@ fn a_huge_rate_is_found_in_the_layer_where_it_shows() {
         let error = error.expect_err("the loss cannot be finite");
         let steps = (last.0 - 1) * 2 + last.1;
         let message = error.to_string();
-        assert_eq!(non_finite(error), NonFinite { op: op.into(), path: path.into(), step: steps });
+        assert_eq!(non_finite(error), NonFinite { op, path: path.into(), step: steps });
         assert!(message.contains(&format!("the output of {op} in {path}")), "{message}");
         assert!(message.contains("a lower learning rate"), "{message}");
     }
@@ -75,7 +75,7 @@ fn nan_in_the_data_is_found_in_the_input() {
         let (net, params) = noisy_net();
         let trainer = Trainer::new(net, params).batch(32).micro_batch(micro).epochs(1);
         let found = non_finite(trainer.fit(&train).expect_err("there is NaN in it"));
-        assert_eq!((found.op.as_str(), found.path.as_str()), ("input", "features"));
+        assert_eq!((found.op, found.path.as_str()), ("input", "features"));
         assert!(
             !found.to_string().contains("learning rate"),
             "no rate helps against NaN in the data: {found}"
@@ -84,7 +84,7 @@ fn nan_in_the_data_is_found_in_the_input() {
     let values = Spoilt { dataset: points(&[[1.0, 1.0]; 8]), sample: 3, mistake: Mistake::NanValue };
     let (net, params) = crate::common::line();
     let found = non_finite(Trainer::new(net, params).fit(&values).expect_err("there is NaN in it"));
-    assert_eq!((found.op.as_str(), found.path.as_str()), ("input", "values"));
+    assert_eq!((found.op, found.path.as_str()), ("input", "values"));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn nothing_was_updated() {
         let before = state(&session);
         session.input(0)[5] = f32::INFINITY;
         let error = session.step(&optimizer).expect_err("an input is infinite");
-        let found = NonFinite { op: "input".into(), path: "features".into(), step: 1 };
+        let found = NonFinite { op: "input", path: "features".into(), step: 1 };
         assert_eq!(error, StepError::NonFinite(found));
         assert!(state(&session) == before, "with micro-batches: {micro_batches}");
         assert_eq!((session.steps(), session.updates()), (1, 1));
