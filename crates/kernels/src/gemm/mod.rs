@@ -2,8 +2,8 @@
 //!
 //! C is cut into blocks, one per task, and a block into tiles of at most 6 × 16 elements (14 × 32 with AVX-512) that are
 //! held in registers while k runs (Goto and van de Geijn, 2008). B is copied panel by panel, so that a tile reads it in
-//! order from the first-level cache; where rows of B are contiguous, by the first tile while it multiplies. A is read where it lies, because a tile broadcasts its elements one at a time; only
-//! where steps in k are long strides is it copied too, and where rows of 2^n elements fall into a few sets of the cache,
+//! order from the first-level cache; where rows of B are contiguous, by the first tile while it multiplies. A is read where
+//! it lies, because a tile broadcasts its elements one at a time; only where steps in k are long strides is it copied too, and where rows of 2^n elements fall into a few sets of the cache,
 //! which costs a fifth of the speed and more.
 //!
 //! Only what has many operations per call is compiled for each instruction set: the tiles of a panel, and copies. What
