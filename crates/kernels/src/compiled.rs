@@ -49,7 +49,7 @@ macro_rules! compiled {
 }
 
 compiled! {
-    gemm::CopyRows<T>, gemm::tile::PanelColumns<T>, gemm::tile::Tiles<T>, gemm::vector::RowTimesColumns<'a, 'b, T>,
+    gemm::CopyRows<T>, gemm::CopyPanels<T>, gemm::tile::PanelColumns<T>, gemm::tile::Tiles<T>, gemm::vector::RowTimesColumns<'a, 'b, T>,
     gemm::vector::RowsTimesColumn<'a, 'b, T>, gemm::vector::RowsTimesRows<T>, MapOp<'a, T, functions::Tanh>, MapOp<'a, T, functions::Sigmoid>,
     conv::Pack<'a, 'b, T>, conv::Direct<'a, 'b, T>, conv::Correlate<'a, 'b, T>, conv::DirectWeightGradient<'a, 'b, T>,
     conv::WeightGradient<'a, 'b, T>, conv::direct::Tile<'a, 'b, T>, conv::depthwise::Planes<'a, 'b, T>,

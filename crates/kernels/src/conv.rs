@@ -14,7 +14,7 @@ mod pointwise;
 pub mod winograd;
 
 use crate::gemm::{
-    Activation, Bias, Panel, Product, Source, TILE_COLUMNS, gemm_scratch, load, multiply, panel_depth, store,
+    Activation, Bias, Panel, Product, SHORT_PANEL_DEPTH, Source, TILE_COLUMNS, gemm_scratch, load, multiply, panel_depth, store,
 };
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
@@ -686,7 +686,7 @@ impl Offsets {
 
 /// How many elements of scratch a task needs: padded planes and a panel.
 fn task_scratch(window: &Window, depth: usize) -> usize {
-    window.scratch() + panel_depth(depth) * TILE_COLUMNS
+    window.scratch() + panel_depth(depth, SHORT_PANEL_DEPTH) * TILE_COLUMNS
 }
 
 /// How many elements of scratch [`conv2d_forward`] needs. Enough for [`Numerics::Fast`] is enough for both.
@@ -1128,7 +1128,7 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
                 rows: 0..rows,
                 columns: 0..pixels,
             };
-            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps), buffer);
+            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps, SHORT_PANEL_DEPTH), buffer);
         }
     }
 }
@@ -1349,7 +1349,7 @@ impl<T: Element> SimdOp for WeightGradient<'_, '_, T> {
                     rows: 0..rows,
                     columns: 0..taps,
                 };
-                multiply(simd, &product, &PixelsByTaps { window, planes }, panel_depth(pixels), buffer);
+                multiply(simd, &product, &PixelsByTaps { window, planes }, panel_depth(pixels, SHORT_PANEL_DEPTH), buffer);
             }
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! C is cut into blocks, one per task, and a block into tiles of at most 6 × 16 elements (14 × 32 with AVX-512) that are
 //! held in registers while k runs (Goto and van de Geijn, 2008). B is copied panel by panel, so that a tile reads it in
-//! order from the first-level cache; where rows of B are contiguous, by the first tile while it multiplies. A is read where
-//! it lies, because a tile broadcasts its elements one at a time; only where steps in k are long strides is it copied too, and where rows of 2^n elements fall into a few sets of the cache,
-//! which costs a fifth of the speed and more.
+//! order from the first-level cache; where rows of B are contiguous, by the first tile while it multiplies. If the block's rows of A
+//! do not stay in the second-level cache meanwhile, four panels are copied together, and multiplied with some rows after
+//! the other. A is read where it lies, because a tile broadcasts its elements one at a time; it is copied only where steps in k are
+//! long strides, and few rows whose strides are multiples of a page.
 //!
 //! Only what has many operations per call is compiled for each instruction set: the tiles of a panel, and copies. What
 //! walks over blocks and panels is compiled once.
@@ -63,22 +64,33 @@ pub enum Activation {
 const TILE_ROWS: usize = 6;
 /// The most columns of a tile: two vectors.
 pub(crate) const TILE_COLUMNS: usize = 2 * LANES;
-/// The longest stretch of k that a panel of B covers: 24 KiB of `f32`, half of a usual first-level cache.
-const PANEL_DEPTH: usize = 384;
-/// The most rows of a block: with the depth of a panel, 387 KiB of A.
+/// The longest stretch of k that a panel of B covers: 32 KiB of `f32`. Half of a usual first-level cache would be 256, but C is read and
+/// written again for each stretch, and a panel comes in order from the second-level cache as well.
+const PANEL_DEPTH: usize = 512;
+/// The same for panels of 32 columns, and of convolutions.
+pub(crate) const SHORT_PANEL_DEPTH: usize = 384;
+/// The most rows of a block whose A is copied.
 const MOST_ROWS: usize = 43 * TILE_ROWS;
+/// Elements of a block's A, at the depths of a panel, that stay in a usual second-level cache: 256 KiB of `f32`.
+const CACHED: usize = 64 << 10;
+/// Rows of A that are multiplied with a group of panels, where a block has more than stay in the cache.
+const ROWS_AT_ONCE: usize = 12 * TILE_ROWS;
+/// Panels of a group: rows of B are read in four cache lines. One alone takes twice as long for each, because two come from the next cache.
+const GROUP: usize = 4;
 /// The fewest rows for which another row of blocks copies B.
 const LEAST_ROWS: usize = 8 * TILE_ROWS;
 /// Blocks for each lane, so that one that is slower does fewer.
 const TASKS_OF_A_LANE: usize = 2;
 /// Elements of a panel of B: 48 KiB of `f32`.
-const PANEL: usize = PANEL_DEPTH * 2 * TILE_COLUMNS;
+const PANEL: usize = SHORT_PANEL_DEPTH * 2 * TILE_COLUMNS;
+/// Elements of a group of panels: 128 KiB of `f32`.
+const PANELS: usize = GROUP * PANEL_DEPTH * TILE_COLUMNS;
 /// Elements of the panel of a small product: 4 KiB of `f32`, a page.
 const SMALL_PANEL: usize = 1 << 10;
 /// Elements in a cache line of 64 bytes, if they are `f32`.
 const LINE: usize = 16;
-/// Rows whose length is a multiple of this start in at most four sets of a usual first-level cache.
-const SETS: usize = 32 * LINE;
+/// Elements of a page of 4 KiB, if they are `f32`. Rows whose strides are multiples of it start in one set of the first-level cache.
+const PAGE: usize = 1 << 10;
 /// Multiply-adds that are worth a task of their own.
 const TASK_WORK: usize = 1 << 18;
 /// The most column groups and the most row blocks.
@@ -119,7 +131,8 @@ impl Gemm {
             r *= 2;
         }
         let column_blocks = greater(tasks / row_blocks, 1);
-        let rows = lesser(self.m.div_ceil(row_blocks).next_multiple_of(TILE_ROWS), MOST_ROWS);
+        let rows = self.m.div_ceil(row_blocks).next_multiple_of(TILE_ROWS);
+        let rows = if self.copies_a() { lesser(rows, MOST_ROWS) } else { rows };
         let columns = self.n.div_ceil(column_blocks).next_multiple_of(2 * TILE_COLUMNS);
         Blocks {
             rows,
@@ -135,10 +148,13 @@ impl Gemm {
         self.b_strides[1] == 1 && (self.m <= TILE_ROWS || self.k * self.b_strides[0] <= SMALL)
     }
 
-    /// Whether a block's rows of A are copied: where steps in k are long, and long rows that start in a few sets of the cache.
+    /// Whether a block's rows of A are copied: where steps in k are long, and where all rows start in one set of the cache and many
+    /// panels are multiplied with all of them.
     const fn copies_a(&self) -> bool {
         if self.a_strides[1] == 1 {
-            return self.a_strides[0].is_multiple_of(SETS) && self.m >= 64 && self.n >= 256 && self.k >= 128;
+            let cached = self.m.saturating_mul(panel_depth(self.k, PANEL_DEPTH)) <= CACHED;
+            let worth = self.m >= 64 && self.n >= 256 && self.k >= 128;
+            return self.a_strides[0].is_multiple_of(PAGE) && worth && cached;
         }
         self.k * self.a_strides[1] > 2 * SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
     }
@@ -152,7 +168,7 @@ impl Gemm {
 
     /// The elements of A that a task copies at a time.
     const fn copied_a(&self, blocks: &Blocks) -> usize {
-        if self.copies_a() { copied_row(panel_depth(self.k)) * lesser(blocks.rows, self.m) } else { 0 }
+        if self.copies_a() { copied_row(panel_depth(self.k, PANEL_DEPTH)) * lesser(blocks.rows, self.m) } else { 0 }
     }
 
     const fn scratch(&self, blocks: &Blocks) -> usize {
@@ -176,9 +192,9 @@ const fn copied_row(depth: usize) -> usize {
     (depth.div_ceil(LINE) | 1) * LINE
 }
 
-/// The length of the stretches into which k is cut: equal ones, as far as that is possible.
-pub(crate) const fn panel_depth(k: usize) -> usize {
-    k.div_ceil(greater(k.div_ceil(PANEL_DEPTH), 1))
+/// The length of the stretches into which k is cut: equal ones, as far as that is possible, and none beyond the longest.
+pub(crate) const fn panel_depth(k: usize, longest: usize) -> usize {
+    k.div_ceil(greater(k.div_ceil(longest), 1))
 }
 
 /// How many elements of scratch [`gemm`] needs; 0 for small shapes, and where the processor has no vectors.
@@ -330,6 +346,11 @@ impl<'a, T: Element> Product<'a, T> {
         }
     }
 
+    /// The depths of panels of so many columns.
+    fn depth(&self, columns: usize) -> usize {
+        panel_depth(self.k, if columns > TILE_COLUMNS { SHORT_PANEL_DEPTH } else { PANEL_DEPTH })
+    }
+
     /// Where A's first row is at one of the depths.
     fn a_in_place(&self, depth: usize) -> (*const T, [usize; 2]) {
         let first = self.rows.start * self.a_strides[0] + depth * self.a_strides[1];
@@ -446,6 +467,63 @@ impl<T: Element> Strided<'_, T> {
         }
         panel
     }
+
+    /// Copies so many panels of [`TILE_COLUMNS`] whole columns to `buffer`, one after the other.
+    fn copy_panels(
+        &self,
+        cx: &Context<'_>,
+        depths: &Range<usize>,
+        column: usize,
+        count: usize,
+        buffer: &mut [MaybeUninit<T>],
+    ) -> [Panel<T>; GROUP] {
+        let (depth, size) = (depths.len(), depths.len() * TILE_COLUMNS);
+        require(count <= GROUP && count * size <= buffer.len());
+        if self.strides[1] == 1 {
+            let first = depths.start * self.strides[0] + column;
+            require(first + (depth - 1) * self.strides[0] + count * TILE_COLUMNS <= self.b.len());
+            let (from, to) = (self.b[first..].as_ptr(), buffer.as_mut_ptr().cast());
+            T::run(cx, CopyPanels { from, from_stride: self.strides[0], depth, panels: count, to });
+        } else {
+            for i in 0..count {
+                let widths = [TILE_COLUMNS, LANES];
+                self.copy(cx, depths, column + i * TILE_COLUMNS, widths, &mut buffer[i * size..]);
+            }
+        }
+        // Wrapping: groups that are not full leave the last ones out.
+        core::array::from_fn(|i| {
+            let data = buffer.as_ptr().cast::<T>().wrapping_add(i * size);
+            Panel { data, strides: [TILE_COLUMNS, 1], width: TILE_COLUMNS }
+        })
+    }
+}
+
+/// Copies panels that lie side by side in B, each in rows of its own.
+pub struct CopyPanels<T> {
+    from: *const T,
+    from_stride: usize,
+    depth: usize,
+    panels: usize,
+    to: *mut T,
+}
+
+impl<T: Element> SimdOp for CopyPanels<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let CopyPanels { from, from_stride, depth, panels, to } = self;
+        for p in 0..depth {
+            for i in 0..panels {
+                let from = from.wrapping_add(p * from_stride + i * TILE_COLUMNS);
+                let to = to.wrapping_add((i * depth + p) * TILE_COLUMNS);
+                for v in [0, LANES] {
+                    // SAFETY: B has these rows and columns, and there is room for them, the caller says so.
+                    unsafe { T::Vector::read(simd, from.wrapping_add(v)).write(to.wrapping_add(v)) };
+                }
+            }
+        }
+    }
 }
 
 /// Copies `depth` rows of `width` elements to rows of `stride`, a multiple of eight; what is left of those becomes 0.
@@ -509,9 +587,13 @@ fn block<T: Element>(cx: &Context<'_>, product: &Product<'_, T>, b: &Strided<'_,
             multiply_panels(cx, product, b, a_buffer, [most, lanes], &mut []);
         } else {
             // Making room on the stack takes longer than a small product that needs little.
-            match panel_depth(k) * most <= SMALL_PANEL {
-                true => with_buffer::<T, SMALL_PANEL>(cx, product, b, a_buffer, [most, lanes]),
-                false => with_buffer::<T, PANEL>(cx, product, b, a_buffer, [most, lanes]),
+            let depth = product.depth(most);
+            if depth * most <= SMALL_PANEL {
+                with_buffer::<T, SMALL_PANEL>(cx, product, b, a_buffer, [most, lanes]);
+            } else if most == TILE_COLUMNS && product.rows.len() * depth > CACHED {
+                with_buffer::<T, PANELS>(cx, product, b, a_buffer, [most, lanes]);
+            } else {
+                with_buffer::<T, PANEL>(cx, product, b, a_buffer, [most, lanes]);
             }
         }
     }
@@ -530,7 +612,7 @@ fn with_buffer<T: Element, const LEN: usize>(
     multiply_panels(cx, product, b, a_buffer, widths, &mut buffer.0);
 }
 
-/// The tiles of a block, panel by panel. `buffer` is for a panel; empty if all are read where they lie.
+/// The tiles of a block, panel by panel. `buffer` is for a panel, or a group of them; empty if all are read where they lie.
 fn multiply_panels<T: Element>(
     cx: &Context<'_>,
     product: &Product<'_, T>,
@@ -539,7 +621,8 @@ fn multiply_panels<T: Element>(
     [most, lanes]: [usize; 2],
     buffer: &mut [MaybeUninit<T>],
 ) {
-    let (k, depth) = (product.k, panel_depth(product.k));
+    let (k, depth) = (product.k, product.depth(most));
+    let grouped = most == TILE_COLUMNS && product.rows.len() * depth > CACHED && buffer.len() >= PANELS;
     let mut start = 0;
     loop {
         let depths = start..k.min(start + depth);
@@ -549,6 +632,9 @@ fn multiply_panels<T: Element>(
             copy_a(cx, product, &depths, a_buffer)
         };
         let mut column = product.columns.start;
+        if grouped {
+            column = multiply_groups(cx, product, b, &depths, a, buffer);
+        }
         while column < product.columns.end {
             let left = product.columns.end - column;
             // One wide tile rather than two narrow ones.
@@ -587,6 +673,38 @@ fn multiply_panels<T: Element>(
         if start == k {
             break;
         }
+    }
+}
+
+/// The tiles of a block whose rows of A do not stay in the cache while one panel after the other is multiplied with all of them: a group of panels
+/// is copied, and multiplied with some rows after the other. Returns the first column that is left for a narrower panel.
+fn multiply_groups<T: Element>(
+    cx: &Context<'_>,
+    product: &Product<'_, T>,
+    b: &Strided<'_, T>,
+    depths: &Range<usize>,
+    (a, a_strides): (*const T, [usize; 2]),
+    buffer: &mut [MaybeUninit<T>],
+) -> usize {
+    let Range { start, end } = product.rows;
+    let parts = product.rows.len().div_ceil(ROWS_AT_ONCE);
+    let rows_at_once = product.rows.len().div_ceil(parts).next_multiple_of(TILE_ROWS);
+    let mut column = product.columns.start;
+    loop {
+        let count = ((product.columns.end - column) / TILE_COLUMNS).min(GROUP);
+        if count == 0 {
+            return column;
+        }
+        let panels = b.copy_panels(cx, depths, column, count, buffer);
+        for row in (start..end).step_by(rows_at_once) {
+            let (rows, columns) = (row..end.min(row + rows_at_once), product.columns.clone());
+            let part = Product { rows, columns, ..*product };
+            let a = a.wrapping_add((row - start) * a_strides[0]);
+            for (i, panel) in panels[..count].iter().enumerate() {
+                T::run(cx, part.tiles(depths, (a, a_strides), column + i * TILE_COLUMNS, *panel));
+            }
+        }
+        column += count * TILE_COLUMNS;
     }
 }
 

@@ -1,17 +1,21 @@
 //! The tiles of a product: some rows and one or two vectors of columns, whose sums stay in registers while k runs.
 //!
-//! Where A's elements are neighbours in k, the highest tiles are loops in assembly; see [`Vector::TILE`].
+//! The highest tiles, where nearly all of the time goes, are loops in assembly; see [`Vector::TILE`] and [`Vector::add_products`].
 //! Beside them every level has two or three tiles, no more: each is compiled for each level. A high one fills the registers; the lower ones
 //! serve fewer rows than they have, in no more time than lower ones still would take, since too few sums wait for each
 //! other.
 
 use super::{LINE, Panel, TILE_COLUMNS, TILE_ROWS};
-use crate::simd::{Element, LANES, Simd, SimdOp, Tile, TileLoop, Vector};
+use crate::simd::{Element, LANES, Operands, Simd, SimdOp, Tile, TileLoop, Vector};
 use core::array::from_fn;
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 
 /// Rows of a tile of 32 columns that the compiler keeps in registers without a loop in assembly.
 const WIDE_ROWS: usize = 8;
+
+/// Rows of C whose strides are multiples of so many `f32`, 4 KiB, all start at the same place of a page.
+const PAGE: usize = 1 << 10;
 
 /// Whether a row of a tile is two vectors: twelve sums, on a machine with 16 registers of eight `f32`.
 pub(crate) const fn is_wide<T, S: Simd>() -> bool {
@@ -64,6 +68,7 @@ pub(crate) struct Next<T> {
 }
 
 /// The tiles of all rows of a block over one panel.
+#[derive(Clone, Copy)]
 pub struct Tiles<T> {
     /// The block's first row at the first depth, and the strides of rows and depths.
     pub(crate) a: *const T,
@@ -95,9 +100,46 @@ impl<T: Element> SimdOp for Tiles<T> {
         {
             let done = self.tile::<S::Wide, TILE_ROWS, 2, true>(simd, 0);
             let panel = Panel { data: to, strides: [TILE_COLUMNS, 1], ..self.panel };
-            return Tiles { panel, copy: None, ..self.below(done) }.walk(simd);
+            return Tiles { panel, copy: None, ..self.below(done) }.all(simd);
         }
-        self.walk(simd);
+        self.all(simd);
+    }
+}
+
+/// Tiles whose sums start from rows of C that all have the same place in a page. Processors first compare a load with the stores before
+/// it by these places, so each tile would wait for what the one above stores. Here its sums are loaded a tile earlier.
+struct EarlyLoads<T>(Tiles<T>);
+
+impl<T: Element> SimdOp for EarlyLoads<T> {
+    const FUSES: bool = true;
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<S: Simd>(self, simd: S) {
+        let EarlyLoads(tiles) = self;
+        let Start::Rows(from, stride) = tiles.start else { return tiles.walk(simd) };
+        let whole = tiles.rows - tiles.rows % TILE_ROWS;
+        // What a tile starts from, and what the next one will.
+        let mut copies = [MaybeUninit::<[T; TILE_ROWS * TILE_COLUMNS]>::uninit(); 2];
+        let mut start = tiles.start;
+        for row in (0..whole).step_by(TILE_ROWS) {
+            let copy = copies[row / TILE_ROWS % 2].as_mut_ptr().cast::<T>();
+            let next = row + TILE_ROWS;
+            if next < whole {
+                for i in 0..TILE_ROWS {
+                    for v in [0, width::<T, S>()] {
+                        let from = from.wrapping_add((next + i) * stride + v);
+                        // SAFETY: C has these rows and columns, and the copy room for them.
+                        unsafe { T::Vector::read(simd, from).write(copy.wrapping_add(i * TILE_COLUMNS + v)) };
+                    }
+                }
+            }
+            Tiles { start, rows: TILE_ROWS, ..tiles.below(row) }.tile::<S, TILE_ROWS, 2, false>(simd, 0);
+            start = Start::Rows(copy, TILE_COLUMNS);
+        }
+        if whole < tiles.rows {
+            tiles.below(whole).walk(simd);
+        }
     }
 }
 
@@ -121,7 +163,7 @@ macro_rules! rows {
 impl<T: Element> Tiles<T> {
     /// Without the first `rows`.
     #[inline(always)]
-    fn below(self, rows: usize) -> Self {
+    fn below(&self, rows: usize) -> Self {
         let start = match self.start {
             Start::Zero => Start::Zero,
             Start::Rows(from, stride) => Start::Rows(from.wrapping_add(rows * stride), stride),
@@ -129,7 +171,18 @@ impl<T: Element> Tiles<T> {
         };
         let (a, c) =
             (self.a.wrapping_add(rows * self.a_strides[0]), self.c.wrapping_add(rows * self.c_stride));
-        Tiles { a, c, start, rows: self.rows - rows, ..self }
+        Tiles { a, c, start, rows: self.rows - rows, ..*self }
+    }
+
+    #[inline(always)]
+    fn all<S: Simd>(self, simd: S) {
+        if const { copies_panels::<T, S>() }
+            && matches!(self.start, Start::Rows(_, stride) if stride > 0 && stride.is_multiple_of(PAGE))
+            && self.panel.width == TILE_COLUMNS
+        {
+            return simd.call(EarlyLoads(self));
+        }
+        self.walk(simd);
     }
 
     #[inline(always)]
@@ -209,8 +262,8 @@ impl<T: Element> Tiles<T> {
         whole
     }
 
-    /// Computes one tile of ROWS rows and VECTORS vectors of columns, copies the panel if it COPIES, and returns ROWS. If there are
-    /// fewer rows, the upper and the lower half overlap: what both compute is stored twice.
+    /// Computes one tile of ROWS rows and VECTORS vectors of columns from this row on, copies the panel if it COPIES, and
+    /// returns ROWS. If there are fewer rows, the upper and the lower half overlap: what both compute is stored twice.
     #[inline(always)]
     fn tile<S: Simd, const ROWS: usize, const VECTORS: usize, const COPIES: bool>(
         &self,
@@ -243,23 +296,33 @@ impl<T: Element> Tiles<T> {
                 sums[i] = [T::Vector::splat(simd, unsafe { *from.add(row + place(i, 1)) }); VECTORS];
             }),
         }
-        // What the next tile starts from and what all tiles end in.
-        let next = self.c.wrapping_add((row + ROWS) * self.c_stride);
+        // What the tile after the next starts from and what all tiles end in: so early that it can come from memory.
+        let next = self.c.wrapping_add((row + 2 * ROWS) * self.c_stride);
         for i in 0..ROWS {
             for v in 0..VECTORS {
                 simd.prefetch(next.wrapping_add(i * self.c_stride + v * width));
             }
         }
 
-        // A pointer for half of the rows: with one, compilers chain the addresses of a depth to those of the depth before, and
-        // with one for each there are not registers enough.
         let [row_stride, k_stride] = self.a_strides;
         let first = self.a.wrapping_add(row * row_stride);
+        let in_assembly = const {
+            ROWS == TILE_ROWS && VECTORS == 2 && !COPIES && <T::Vector<S> as Vector<T, S>>::ADDS_PRODUCTS
+        };
+        if in_assembly {
+            let b_step = panel.strides[0];
+            let from = Operands { a: first, a_stride: row_stride, a_step: k_stride, b: panel.data, b_step, depth };
+            // SAFETY: sums are of just these numbers of rows and vectors; A, or its copy, has these rows at every depth, and whole
+            // vectors of the panel can be read there.
+            unsafe { T::Vector::add_products(simd, &mut *(&raw mut sums).cast(), &from) };
+        }
+        // A pointer for half of the rows: with one, compilers chain the addresses of a depth to those of the depth before, and
+        // with one for each there are not registers enough.
         let mut a = [first, first.wrapping_add(upper * row_stride)];
         let offsets: [usize; ROWS] = from_fn(|i| place(i % half, row_stride));
         let mut b = panel.data;
         let mut copy = self.copy.unwrap_or(core::ptr::null_mut());
-        for _ in 0..depth {
+        for _ in 0..if in_assembly { 0 } else { depth } {
             let mut vectors = [zero; VECTORS];
             for v in 0..VECTORS {
                 // SAFETY: whole vectors can be read at every depth.

@@ -1,8 +1,9 @@
 //! The level AVX2 with FMA: one register of eight `f32`, or two registers of four `f64`.
 
 use super::scalar::SQRT_HALF;
-use super::{Exponent, LANES, Simd, SimdOp, Vector};
+use super::{Exponent, LANES, Operands, Simd, SimdOp, Vector};
 use bantam_core::{Level, LevelName};
+use core::arch::asm;
 use core::arch::x86_64::*;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -221,7 +222,102 @@ impl<const FUSED: bool> F64<FUSED> {
     }
 }
 
+/// A depth of a tile: two vectors of B, and an element of each row of A times both. Rows 3 to 5 have a pointer of their own, since an
+/// address is a register and once, twice or four times another.
+macro_rules! depth {
+    () => {
+        concat!(
+            "vmovups {b0}, [{b}]\n",
+            "vmovups {b1}, [{b} + 32]\n",
+            depth!("s00", "s01", "x0", "[{upper}]"),
+            depth!("s10", "s11", "x1", "[{upper} + {stride}]"),
+            depth!("s20", "s21", "x0", "[{upper} + 2 * {stride}]"),
+            depth!("s30", "s31", "x1", "[{lower}]"),
+            depth!("s40", "s41", "x0", "[{lower} + {stride}]"),
+            depth!("s50", "s51", "x1", "[{lower} + 2 * {stride}]"),
+            "add {upper}, {a_step}\n",
+            "add {lower}, {a_step}\n",
+            "add {b}, {b_step}\n",
+        )
+    };
+    ($left:literal, $right:literal, $x:literal, $a:literal) => {
+        concat!(
+            "vbroadcastss {", $x, "}, dword ptr ", $a, "\n",
+            "vfmadd231ps {", $left, "}, {", $x, "}, {b0}\n",
+            "vfmadd231ps {", $right, "}, {", $x, "}, {b1}\n",
+        )
+    };
+}
+
+/// Four depths a round: what ends a round, and what the processor lost when the last one did not come, was half of what a tile took
+/// beyond its multiplications.
+///
+/// # Safety
+/// 1. At every depth six elements of A and sixteen of B can be read.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn add_products<const FUSED: bool>(sums: &mut [[F32<FUSED>; 2]; 6], from: &Operands<f32>) {
+    const BYTES: usize = size_of::<f32>();
+    let stride = from.a_stride * BYTES;
+    let [[s00, s01], [s10, s11], [s20, s21], [s30, s31], [s40, s41], [s50, s51]] = sums;
+    // SAFETY: 1.; nothing is written but registers.
+    unsafe {
+        asm!(
+            "sub {count}, 4",
+            "jb 3f",
+            ".p2align 5",
+            "2:",
+            depth!(),
+            depth!(),
+            depth!(),
+            depth!(),
+            "sub {count}, 4",
+            "jae 2b",
+            "3:",
+            "add {count}, 4",
+            "je 5f",
+            "4:",
+            depth!(),
+            "dec {count}",
+            "jne 4b",
+            "5:",
+            upper = inout(reg) from.a => _,
+            lower = inout(reg) from.a.wrapping_byte_add(3 * stride) => _,
+            stride = in(reg) stride,
+            a_step = in(reg) from.a_step * BYTES,
+            b = inout(reg) from.b => _,
+            b_step = in(reg) from.b_step * BYTES,
+            count = inout(reg) from.depth => _,
+            b0 = out(ymm_reg) _,
+            b1 = out(ymm_reg) _,
+            x0 = out(ymm_reg) _,
+            x1 = out(ymm_reg) _,
+            s00 = inout(ymm_reg) s00.0,
+            s01 = inout(ymm_reg) s01.0,
+            s10 = inout(ymm_reg) s10.0,
+            s11 = inout(ymm_reg) s11.0,
+            s20 = inout(ymm_reg) s20.0,
+            s21 = inout(ymm_reg) s21.0,
+            s30 = inout(ymm_reg) s30.0,
+            s31 = inout(ymm_reg) s31.0,
+            s40 = inout(ymm_reg) s40.0,
+            s41 = inout(ymm_reg) s41.0,
+            s50 = inout(ymm_reg) s50.0,
+            s51 = inout(ymm_reg) s51.0,
+            options(nostack, readonly),
+        );
+    }
+}
+
 impl<const FUSED: bool, S: ProvesAvx2> Vector<f32, S> for F32<FUSED> {
+    const ADDS_PRODUCTS: bool = FUSED;
+
+    #[inline(always)]
+    unsafe fn add_products(_: S, sums: &mut [[Self; 2]; 6], from: &Operands<f32>) {
+        // SAFETY: the token proves AVX2 and FMA; the caller's obligation.
+        unsafe { add_products(sums, from) };
+    }
+
     #[inline(always)]
     fn splat(_: S, value: f32) -> Self {
         // SAFETY: the token proves AVX2.

@@ -152,6 +152,22 @@ pub struct Tile<T> {
     pub lanes: [u32; 2],
 }
 
+/// Six rows of A and two vectors of columns of B, with strides in elements.
+pub struct Operands<T> {
+    /// The first row of A at the first depth.
+    pub a: *const T,
+    /// From a row of A to the next.
+    pub a_stride: usize,
+    /// From a depth of A to the next.
+    pub a_step: usize,
+    /// The columns of B at the first depth.
+    pub b: *const T,
+    /// From a depth of B to the next.
+    pub b_step: usize,
+    /// How many depths there are.
+    pub depth: usize,
+}
+
 /// Eight lanes of `T`, computed with the instructions that the token `S` stands for.
 ///
 /// Every operation is correctly rounded and therefore gives the same bits at every level, except
@@ -165,6 +181,19 @@ pub trait Vector<T, S>:
 
     /// A loop in assembly for the highest tile of products, where there is one.
     const TILE: Option<TileLoop<T>> = None;
+
+    /// Whether [`add_products`](Vector::add_products) is there.
+    const ADDS_PRODUCTS: bool = false;
+
+    /// A loop in assembly that adds the products of all depths, one after the other, to the sums of six rows.
+    ///
+    /// # Safety
+    /// 1. At every depth six elements of A and [`WIDTH`](Vector::WIDTH)·2 of B can be read.
+    #[inline(always)]
+    unsafe fn add_products(_: S, sums: &mut [[Self; 2]; 6], from: &Operands<T>) {
+        let _ = (sums, from);
+        unreachable!("only where ADDS_PRODUCTS");
+    }
 
     /// Loads [`WIDTH`](Vector::WIDTH) elements.
     ///
