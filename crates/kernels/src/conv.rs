@@ -14,7 +14,8 @@ mod pointwise;
 pub mod winograd;
 
 use crate::gemm::{
-    Activation, Bias, Panel, Product, SHORT_PANEL_DEPTH, Source, TILE_COLUMNS, gemm_scratch, load, multiply, panel_depth, store,
+    Activation, Bias, Panel, Product, SHORT_PANEL_DEPTH, Source, TILE_COLUMNS, gemm_scratch, load, multiply,
+    panel_depth, store,
 };
 use crate::parallel::{GRAIN, Parts, for_each_chunk, for_each_task};
 use crate::require;
@@ -1128,7 +1129,13 @@ impl<T: Element> SimdOp for Correlate<'_, '_, T> {
                 rows: 0..rows,
                 columns: 0..pixels,
             };
-            multiply(simd, &product, &TapsByPixels { window, planes }, panel_depth(taps, SHORT_PANEL_DEPTH), buffer);
+            multiply(
+                simd,
+                &product,
+                &TapsByPixels { window, planes },
+                panel_depth(taps, SHORT_PANEL_DEPTH),
+                buffer,
+            );
         }
     }
 }
@@ -1349,7 +1356,13 @@ impl<T: Element> SimdOp for WeightGradient<'_, '_, T> {
                     rows: 0..rows,
                     columns: 0..taps,
                 };
-                multiply(simd, &product, &PixelsByTaps { window, planes }, panel_depth(pixels, SHORT_PANEL_DEPTH), buffer);
+                multiply(
+                    simd,
+                    &product,
+                    &PixelsByTaps { window, planes },
+                    panel_depth(pixels, SHORT_PANEL_DEPTH),
+                    buffer,
+                );
             }
         }
     }

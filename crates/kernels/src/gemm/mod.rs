@@ -168,7 +168,11 @@ impl Gemm {
 
     /// The elements of A that a task copies at a time.
     const fn copied_a(&self, blocks: &Blocks) -> usize {
-        if self.copies_a() { copied_row(panel_depth(self.k, PANEL_DEPTH)) * lesser(blocks.rows, self.m) } else { 0 }
+        if self.copies_a() {
+            copied_row(panel_depth(self.k, PANEL_DEPTH)) * lesser(blocks.rows, self.m)
+        } else {
+            0
+        }
     }
 
     const fn scratch(&self, blocks: &Blocks) -> usize {

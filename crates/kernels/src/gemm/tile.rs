@@ -311,7 +311,8 @@ impl<T: Element> Tiles<T> {
         };
         if in_assembly {
             let b_step = panel.strides[0];
-            let from = Operands { a: first, a_stride: row_stride, a_step: k_stride, b: panel.data, b_step, depth };
+            let from =
+                Operands { a: first, a_stride: row_stride, a_step: k_stride, b: panel.data, b_step, depth };
             // SAFETY: sums are of just these numbers of rows and vectors; A, or its copy, has these rows at every depth, and whole
             // vectors of the panel can be read there.
             unsafe { T::Vector::add_products(simd, &mut *(&raw mut sums).cast(), &from) };

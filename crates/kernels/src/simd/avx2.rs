@@ -242,9 +242,21 @@ macro_rules! depth {
     };
     ($left:literal, $right:literal, $x:literal, $a:literal) => {
         concat!(
-            "vbroadcastss {", $x, "}, dword ptr ", $a, "\n",
-            "vfmadd231ps {", $left, "}, {", $x, "}, {b0}\n",
-            "vfmadd231ps {", $right, "}, {", $x, "}, {b1}\n",
+            "vbroadcastss {",
+            $x,
+            "}, dword ptr ",
+            $a,
+            "\n",
+            "vfmadd231ps {",
+            $left,
+            "}, {",
+            $x,
+            "}, {b0}\n",
+            "vfmadd231ps {",
+            $right,
+            "}, {",
+            $x,
+            "}, {b1}\n",
         )
     };
 }

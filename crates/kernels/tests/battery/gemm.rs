@@ -145,8 +145,16 @@ fn random_small_shapes() {
 #[test]
 fn shapes_that_are_cut_into_blocks() {
     let mut random = Random::new(2);
-    // Several row blocks, several stretches of k, several column blocks, and one row.
-    for (m, n, k) in [(401, 37, 100), (50, 70, 801), (13, 700, 130), (1, 300, 500), (130, 256, 64)] {
+    // Several row blocks, several stretches of k, several column blocks, one row, groups of panels, and rows of C that are a page.
+    for (m, n, k) in [
+        (401, 37, 100),
+        (50, 70, 801),
+        (13, 700, 130),
+        (1, 300, 500),
+        (130, 256, 64),
+        (270, 100, 515),
+        (21, 1024, 5),
+    ] {
         Case::<f32>::new(&mut random, m, n, k).check();
     }
     Case::<f64>::new(&mut random, 200, 60, 390).check();
