@@ -1,5 +1,6 @@
 //! Times rows of a table in turns and prints each as a ratio to what the machine can do.
 
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 use std::time::Instant;
 
@@ -12,6 +13,49 @@ pub enum Work {
     Bytes(f64),
     /// Seconds that it should take at most.
     Budget(f64),
+}
+
+/// Numbers of ordinary size that start with a cache line, as every tensor of a plan does, and of other frameworks.
+pub struct Numbers {
+    all: Vec<f32>,
+    start: usize,
+}
+
+impl Numbers {
+    /// `count` numbers, whole multiples of 1/250 between −2 and 2: neither equal nor subnormal, nor large when they are added.
+    pub fn new(count: usize) -> Self {
+        const LINE: usize = 64;
+        let mut all = vec![0.0; count + LINE / size_of::<f32>()];
+        let start = all.as_ptr().align_offset(LINE);
+        for (i, number) in all[start..].iter_mut().enumerate() {
+            *number = ((i * 37 % 1001) as f32 - 500.0) / 250.0;
+        }
+        all.truncate(start + count);
+        Numbers { all, start }
+    }
+}
+
+impl Clone for Numbers {
+    /// Starts with a line again, as a copy of the vector would not.
+    fn clone(&self) -> Self {
+        let mut copy = Numbers::new(self.len());
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl Deref for Numbers {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.all[self.start..]
+    }
+}
+
+impl DerefMut for Numbers {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.all[self.start..]
+    }
 }
 
 /// One row: something to call again and again.

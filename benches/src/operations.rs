@@ -1,6 +1,6 @@
 //! Everything else that a network spends time in, against the speed of a copy.
 
-use crate::measure::{Row, Work};
+use crate::measure::{Numbers, Row, Work};
 use alloc::rc::Rc;
 use bantam_autodiff::{Graph, Mode, Session};
 use bantam_core::random::{Key, Purpose};
@@ -17,18 +17,13 @@ use core::hint::black_box;
 /// Elements of the large operands: 4 MiB of `f32`.
 const LEN: usize = 1 << 20;
 
-/// Positive and negative numbers of ordinary size.
-fn numbers(len: usize) -> Vec<f32> {
-    (0..len).map(|i| ((i * 37 % 1001) as f32 - 500.0) / 250.0).collect()
-}
-
 /// Bytes of so many elements.
 fn elements(count: usize) -> Work {
     Work::Bytes(4.0 * count as f64)
 }
 
 fn mapped<F: MapFn<f32> + 'static>(cx: Context<'static>, name: &str, f: F) -> Row {
-    let (x, mut y) = (numbers(LEN), numbers(LEN));
+    let (x, mut y) = (Numbers::new(LEN), Numbers::new(LEN));
     Row::new(name, elements(2 * LEN), move || {
         map(&cx, f, Span::Separate(&x, &mut y));
         black_box(&mut y);
@@ -46,7 +41,7 @@ fn chain(cx: Context<'static>, name: &str, piece: Option<usize>) -> Row {
         planner = planner.piece(piece);
     }
     let mut session = Session::new(planner.build().expect("the graph is sound")).context(cx);
-    session.input(0).copy_from_slice(&numbers(LEN));
+    session.input(0).copy_from_slice(&Numbers::new(LEN));
     session.input(1).fill(1.0);
     Row::new(name, elements(2 * LEN), move || session.run())
 }
@@ -73,7 +68,7 @@ fn zipped<F: ZipFn<f32> + 'static>(
     b_strides: [usize; 2],
 ) -> Row {
     let len = shape[0] * shape[1];
-    let (a, b, mut out) = (numbers(len), numbers(len), numbers(len));
+    let (a, b, mut out) = (Numbers::new(len), Numbers::new(len), Numbers::new(len));
     let read = if b_strides[0] == 0 { shape[1] } else { len };
     Row::new(name, elements(2 * len + read), move || {
         zip(&cx, f, &shape, Arg::In(&a, &[shape[1], 1]), Arg::In(&b, &b_strides), &mut out);
@@ -83,7 +78,7 @@ fn zipped<F: ZipFn<f32> + 'static>(
 
 /// Two operands, with and without broadcasting.
 pub fn zips(cx: Context<'static>) -> Vec<Row> {
-    let (mut y, x) = (numbers(LEN), numbers(LEN));
+    let (mut y, x) = (Numbers::new(LEN), Numbers::new(LEN));
     vec![
         zipped(cx, "add", functions::Add, [1024, 1024], [1024, 1]),
         zipped(cx, "add a row to 1024×1024", functions::Add, [1024, 1024], [0, 1]),
@@ -99,16 +94,16 @@ pub fn zips(cx: Context<'static>) -> Vec<Row> {
 /// Reductions and what is made of them.
 pub fn reductions(cx: Context<'static>) -> Vec<Row> {
     let reduction = |name: &str, kind: Reduce, outer: usize, n: usize, inner: usize| {
-        let (x, mut out) = (numbers(outer * n * inner), vec![0.0; outer * inner]);
+        let (x, mut out) = (Numbers::new(outer * n * inner), vec![0.0; outer * inner]);
         Row::new(name, elements(x.len()), move || {
             reduce(&cx, kind, outer, n, inner, &x, &mut out, false);
             black_box(&mut out);
         })
     };
-    let (x, y) = (numbers(LEN), numbers(LEN));
+    let (x, y) = (Numbers::new(LEN), Numbers::new(LEN));
     let (rows, columns) = (LEN / 10, 10);
-    let (logits, mut probabilities) = (numbers(rows * columns), numbers(rows * columns));
-    let (wide, mut wide_out) = (numbers(LEN), numbers(LEN));
+    let (logits, mut probabilities) = (Numbers::new(rows * columns), Numbers::new(rows * columns));
+    let (wide, mut wide_out) = (Numbers::new(LEN), Numbers::new(LEN));
     let labels: Vec<u32> = (0..rows as u32).map(|i| i % 10).collect();
     let (loss_logits, loss_labels) = (logits.clone(), labels.clone());
     let (gradient_logits, mut gradient) = (logits.clone(), logits.clone());
@@ -142,7 +137,7 @@ pub fn reductions(cx: Context<'static>) -> Vec<Row> {
 pub fn layers(cx: Context<'static>) -> Vec<Row> {
     let mut rows = vec![];
     {
-        let (x, mut y) = (numbers(LEN), numbers(LEN));
+        let (x, mut y) = (Numbers::new(LEN), Numbers::new(LEN));
         let key = Key::new(1, Purpose::Dropout);
         rows.push(Row::new("dropout", elements(2 * LEN), move || {
             dropout(&cx, key, 0.5, Span::Separate(&x, &mut y));
@@ -152,7 +147,7 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
     rows.push(chain(cx, "five elementwise ops in one pass", None));
     rows.push(chain(cx, "the same, one after the other", Some(usize::MAX)));
     {
-        let (x, mut y) = (numbers(LEN), numbers(LEN));
+        let (x, mut y) = (Numbers::new(LEN), Numbers::new(LEN));
         rows.push(Row::new("transpose of 1024×1024", elements(2 * LEN), move || {
             copy_strided(&cx, &[1024, 1024], &x, 0, &[1, 1024], &mut y);
             black_box(&mut y);
@@ -168,7 +163,7 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
         dilation: [1; 2],
     };
     {
-        let (x, mut index) = (numbers(pool.input_len()), vec![0; pool.output_len()]);
+        let (x, mut index) = (Numbers::new(pool.input_len()), vec![0; pool.output_len()]);
         rows.push(Row::new("max-pool 2×2, argmax", elements(pool.input_len()), move || {
             max_pool_argmax(&cx, &pool, &x, &mut index);
             black_box(&mut index);
@@ -176,7 +171,7 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
     }
     {
         let (x, index, mut y) =
-            (numbers(pool.input_len()), vec![1; pool.output_len()], numbers(pool.output_len()));
+            (Numbers::new(pool.input_len()), vec![1; pool.output_len()], Numbers::new(pool.output_len()));
         rows.push(Row::new("max-pool 2×2, select", elements(pool.input_len()), move || {
             max_pool_select(&cx, &pool, &x, &index, &mut y);
             black_box(&mut y);
@@ -184,7 +179,7 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
     }
     {
         let (dy, index, mut dx) =
-            (numbers(pool.output_len()), vec![1; pool.output_len()], numbers(pool.input_len()));
+            (Numbers::new(pool.output_len()), vec![1; pool.output_len()], Numbers::new(pool.input_len()));
         rows.push(Row::new("max-pool 2×2, scatter", elements(pool.input_len()), move || {
             max_pool_scatter(&cx, &pool, &dy, &index, &mut dx, false);
             black_box(&mut dx);
@@ -195,18 +190,19 @@ pub fn layers(cx: Context<'static>) -> Vec<Row> {
         ("1024×512", NormShape { batch: 1024, channels: 512, inner: 1 }),
     ] {
         let len = shape.len();
-        let (x, channels) = (numbers(len), shape.channels);
+        let (x, channels) = (Numbers::new(len), shape.channels);
         let (mut mean, mut variance) = (vec![0.0; channels], vec![1.0; channels]);
         rows.push(Row::new(format!("batch norm {name}, statistics"), elements(len), move || {
             norm_statistics(&cx, &shape, &x, &mut mean, &mut variance);
             black_box((&mut mean, &mut variance));
         }));
-        let (x, one, zero, mut y) = (numbers(len), vec![1.0; channels], vec![0.0; channels], numbers(len));
+        let (x, one, zero, mut y) =
+            (Numbers::new(len), vec![1.0; channels], vec![0.0; channels], Numbers::new(len));
         rows.push(Row::new(format!("batch norm {name}, apply"), elements(2 * len), move || {
             norm_apply(&cx, &shape, &x, &zero, &one, &one, &zero, false, &mut y);
             black_box(&mut y);
         }));
-        let (x, dy, mut dx) = (numbers(len), numbers(len), numbers(len));
+        let (x, dy, mut dx) = (Numbers::new(len), Numbers::new(len), Numbers::new(len));
         let (one, zero) = (vec![1.0; channels], vec![0.0; channels]);
         let (mut dgamma, mut dbeta) = (zero.clone(), zero.clone());
         rows.push(Row::new(format!("batch norm {name}, gradient"), elements(3 * len), move || {

@@ -1,6 +1,6 @@
 //! Matrix products and convolutions.
 
-use crate::measure::{Row, Work};
+use crate::measure::{Numbers, Row, Work};
 use bantam_core::Context;
 use bantam_kernels::{
     Activation, Bias, ConvShape, Gemm, conv2d_backward_input, conv2d_backward_input_scratch,
@@ -8,11 +8,6 @@ use bantam_kernels::{
     gemm_scratch,
 };
 use core::hint::black_box;
-
-/// Numbers without meaning, neither equal nor subnormal.
-fn numbers(len: usize) -> Vec<f32> {
-    (0..len).map(|i| ((i * 37 % 101) as f32 - 50.0) / 64.0).collect()
-}
 
 /// One product; `a_t` and `b_t` say whether the operand is given as its transpose.
 pub fn product(cx: Context<'static>, m: usize, n: usize, k: usize, a_t: bool, b_t: bool) -> Row {
@@ -23,7 +18,7 @@ pub fn product(cx: Context<'static>, m: usize, n: usize, k: usize, a_t: bool, b_
         a_strides: if a_t { [1, m] } else { [k, 1] },
         b_strides: if b_t { [1, k] } else { [n, 1] },
     };
-    let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
+    let (a, b, mut c) = (Numbers::new(m * k), Numbers::new(k * n), Numbers::new(m * n));
     let mut scratch = vec![0.0; gemm_scratch(&shape)];
     let name = |transposed: bool, rows: usize, columns: usize| match transposed {
         true => format!("({columns}×{rows})ᵀ"),
@@ -65,7 +60,8 @@ pub fn linear(cx: Context<'static>) -> Vec<Row> {
         .map(|activation| {
             let (m, n, k) = (128, 256, 256);
             let shape = Gemm { m, n, k, a_strides: [k, 1], b_strides: [1, k] };
-            let (a, b, bias, mut c) = (numbers(m * k), numbers(k * n), numbers(n), numbers(m * n));
+            let (a, b, bias, mut c) =
+                (Numbers::new(m * k), Numbers::new(k * n), Numbers::new(n), Numbers::new(m * n));
             let mut scratch = vec![0.0; gemm_scratch(&shape)];
             let name = format!("linear 256 → 256, batch 128, {activation:?}");
             Row::new(name, Work::Flops(2.0 * (m * n * k) as f64), move || {
@@ -106,7 +102,8 @@ pub fn convolutions(cx: Context<'static>) -> Vec<Row> {
     for s in shapes {
         let work =
             Work::Flops(2.0 * (s.output_len() * s.channels_in / s.groups * s.kernel[0] * s.kernel[1]) as f64);
-        let (x, weight, dy) = (numbers(s.input_len()), numbers(s.weight_len()), numbers(s.output_len()));
+        let (x, weight, dy) =
+            (Numbers::new(s.input_len()), Numbers::new(s.weight_len()), Numbers::new(s.output_len()));
         let name = format!(
             "conv {}×{}, {}×{}×{} → {}{}",
             s.kernel[0],

@@ -178,8 +178,8 @@ fn optimizer_rows(cx: Context<'static>, torch: &Option<torch::Torch>) -> Vec<Row
     rows
 }
 
-/// Numbers of ordinary size, as Bantam's own rows take them.
-#[cfg(any(feature = "burn", feature = "candle", feature = "gemm", feature = "matrixmultiply"))]
+/// Numbers of ordinary size, for tensors that others make.
+#[cfg(any(feature = "burn", feature = "candle"))]
 fn numbers(len: usize) -> Vec<f32> {
     (0..len).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect()
 }

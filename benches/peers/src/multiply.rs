@@ -1,12 +1,13 @@
 //! Crates that multiply matrices.
 
-use crate::{Call, numbers};
+use crate::Call;
+use bantam_benches::measure::Numbers;
 use core::hint::black_box;
 
 /// The crate `gemm`, which candle, faer and burn's CPU backend multiply with.
 #[cfg(feature = "gemm")]
 pub fn gemm([m, n, k]: [usize; 3], threads: usize) -> Option<Call> {
-    let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
+    let (a, b, mut c) = (Numbers::new(m * k), Numbers::new(k * n), Numbers::new(m * n));
     let parallelism = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
     Some(Box::new(move || {
         let [n_stride, k_stride] = [n as isize, k as isize];
@@ -44,7 +45,7 @@ pub fn matrixmultiply([m, n, k]: [usize; 3], threads: usize) -> Option<Call> {
     if threads > 1 {
         return None;
     }
-    let (a, b, mut c) = (numbers(m * k), numbers(k * n), numbers(m * n));
+    let (a, b, mut c) = (Numbers::new(m * k), Numbers::new(k * n), Numbers::new(m * n));
     Some(Box::new(move || {
         let [n_stride, k_stride] = [n as isize, k as isize];
         let (a, b, to) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
