@@ -6,7 +6,7 @@
 //! A long column is multiplied in lanes, if the numerics let sums have another order.
 
 use super::tile::Start;
-use super::{Activation, Bias, Product, Strided, load, store};
+use super::{Activation, Bias, LINE, Product, Strided, load, store};
 use crate::simd::{Element, LANES, Simd, SimdOp, Vector};
 use core::array::from_fn;
 
@@ -144,6 +144,12 @@ impl<T: Element> RowsTimesColumn<'_, '_, T> {
         let mut p = 0;
         while p + SUMS * LANES <= x.len() {
             for i in 0..SUMS {
+                if i % (LINE / LANES) == 0 {
+                    // The rows below: they are new to what the processor asks for by itself.
+                    for n in 0..N {
+                        simd.prefetch(lines[n].as_ptr().wrapping_add(N * a_strides[0] + p));
+                    }
+                }
                 let x = load(simd, &x[p..p + LANES]);
                 for n in 0..N {
                     sums[n][i] = load(simd, &lines[n][p..p + LANES]).mul_add(x, sums[n][i]);
