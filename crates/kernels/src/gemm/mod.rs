@@ -119,8 +119,8 @@ impl Gemm {
         let blocks = (lesser(lanes, MOST_TASKS) * TASKS_OF_A_LANE).next_power_of_two();
         let most = if sequential { 1 } else { lesser(blocks, MOST_TASKS) };
         let tasks = greater(lesser(work / TASK_WORK, most), 1);
-        // Each row of blocks copies B, and each column of blocks reads A, or copies it too.
-        let a_cost = if self.copies_a() { 1 } else { 4 };
+        // Each row of blocks copies B, and each column of blocks copies A too, reads it several times, or once from the cache.
+        let a_cost = if self.copies_a() || !self.is_cached(self.m) { 1 } else { 4 };
         let (mut row_blocks, mut least) = (1, usize::MAX);
         let mut r = 1;
         while r <= tasks {
@@ -148,13 +148,17 @@ impl Gemm {
         self.b_strides[1] == 1 && (self.m <= TILE_ROWS || self.k * self.b_strides[0] <= SMALL)
     }
 
+    /// Whether so many rows of A, at the depths of a panel, stay in the cache.
+    const fn is_cached(&self, rows: usize) -> bool {
+        rows.saturating_mul(panel_depth(self.k, PANEL_DEPTH)) <= CACHED
+    }
+
     /// Whether a block's rows of A are copied: where steps in k are long, and where all rows start in one set of the cache and many
     /// panels are multiplied with all of them.
     const fn copies_a(&self) -> bool {
         if self.a_strides[1] == 1 {
-            let cached = self.m.saturating_mul(panel_depth(self.k, PANEL_DEPTH)) <= CACHED;
             let worth = self.m >= 64 && self.n >= 256 && self.k >= 128;
-            return self.a_strides[0].is_multiple_of(PAGE) && worth && cached;
+            return self.a_strides[0].is_multiple_of(PAGE) && worth && self.is_cached(self.m);
         }
         self.k * self.a_strides[1] > 2 * SMALL && self.m > TILE_ROWS && self.n > TILE_COLUMNS
     }
