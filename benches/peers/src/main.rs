@@ -76,6 +76,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let threads = arguments.iter().find_map(|argument| argument.strip_prefix(THREADS)?.parse::<usize>().ok());
     let Some(threads) = threads else { return each_number_of_threads(&arguments) };
+    if threads == 1 {
+        // Some peers compute on a pool beside the thread that calls them, and so on two cores after all.
+        if let Some(core) = core_affinity::get_core_ids().and_then(|ids| ids.last().copied()) {
+            core_affinity::set_for_current(core);
+        }
+    }
     let words: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let effort = if quick { Effort::QUICK } else { Effort::FULL };
