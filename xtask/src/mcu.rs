@@ -119,6 +119,13 @@ pub(crate) fn run(
     let chosen = |machine: &&Machine| {
         machines.is_empty() || machines.iter().any(|part| machine.name.contains(part.as_str()))
     };
+    if !MACHINES.iter().any(|machine| chosen(&machine)) {
+        let names: Vec<&str> = MACHINES.iter().map(|machine| machine.name).collect();
+        stages.run("machines", || {
+            Outcome::Failed(format!("none has {machines:?} in its name; there are {}", names.join(", ")))
+        });
+        return rows;
+    }
     for machine in MACHINES.iter().filter(|machine| machine.short || !short).filter(chosen) {
         stages.run(format!("train on {}", machine.name), || {
             let programs = PROGRAMS.iter().filter(|program| {
