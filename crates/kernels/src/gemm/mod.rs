@@ -89,7 +89,8 @@ const PANELS: usize = GROUP * PANEL_DEPTH * TILE_COLUMNS;
 const SMALL_PANEL: usize = 1 << 10;
 /// Elements in a cache line of 64 bytes, if they are `f32`.
 const LINE: usize = 16;
-/// Elements of a page of 4 KiB, if they are `f32`. Rows whose strides are multiples of it start in one set of the first-level cache.
+/// Elements of a page of 4 KiB, if they are `f32`. Rows whose strides are multiples of it have the same place in their pages, and start in
+/// one set of the first-level cache.
 const PAGE: usize = 1 << 10;
 /// Multiply-adds that are worth a task of their own.
 const TASK_WORK: usize = 1 << 18;
@@ -630,7 +631,8 @@ fn multiply_panels<T: Element>(
     buffer: &mut [MaybeUninit<T>],
 ) {
     let (k, depth) = (product.k, product.depth(most));
-    let grouped = most == TILE_COLUMNS && product.rows.len() * depth > CACHED && buffer.len() >= PANELS;
+    // Only a block whose A is not cached has room for a group.
+    let grouped = buffer.len() >= PANELS;
     let mut start = 0;
     loop {
         let depths = start..k.min(start + depth);

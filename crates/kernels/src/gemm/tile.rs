@@ -5,7 +5,7 @@
 //! serve fewer rows than they have, in no more time than lower ones still would take, since too few sums wait for each
 //! other.
 
-use super::{LINE, Panel, TILE_COLUMNS, TILE_ROWS};
+use super::{LINE, PAGE, Panel, TILE_COLUMNS, TILE_ROWS};
 use crate::simd::{Element, LANES, Operands, Simd, SimdOp, Tile, TileLoop, Vector};
 use core::array::from_fn;
 use core::marker::PhantomData;
@@ -13,9 +13,6 @@ use core::mem::MaybeUninit;
 
 /// Rows of a tile of 32 columns that the compiler keeps in registers without a loop in assembly.
 const WIDE_ROWS: usize = 8;
-
-/// Rows of C whose strides are multiples of so many `f32`, 4 KiB, all start at the same place of a page.
-const PAGE: usize = 1 << 10;
 
 /// Whether a row of a tile is two vectors: twelve sums, on a machine with 16 registers of eight `f32`.
 pub(crate) const fn is_wide<T, S: Simd>() -> bool {
@@ -174,6 +171,7 @@ impl<T: Element> Tiles<T> {
         Tiles { a, c, start, rows: self.rows - rows, ..*self }
     }
 
+    /// Computes all tiles, with early loads where they help.
     #[inline(always)]
     fn all<S: Simd>(self, simd: S) {
         if const { copies_panels::<T, S>() }
